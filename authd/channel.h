@@ -1,0 +1,86 @@
+/*
+ * The channel between the front and a worker: framed messages (base/wire.h)
+ * on a stream socket pair, written and read in batches. Encoding and decoding
+ * only; the sockets are the pool's (front) and the worker's.
+ * A message that does not decode means that the peer is broken: close.
+ */
+#ifndef AUTHD_CHANNEL_H
+#define AUTHD_CHANNEL_H
+
+#include "base/verdict.h"
+#include "base/wire.h"
+#include "conf/vars.h"
+
+enum channel_type {
+	CHANNEL_HELLO = 1, /* worker -> front: first message, and again when needs change */
+	CHANNEL_ASK,       /* front -> worker */
+	CHANNEL_ANSWER,    /* worker -> front: exactly one for each ASK that was not cancelled */
+	CHANNEL_CANCEL,    /* front -> worker: nobody waits for this serial any more */
+	CHANNEL_ITEMS,     /* worker -> front: some names of a list */
+	CHANNEL_MORE,      /* front -> worker: send this many names more */
+};
+
+/* What the front asks of a pool; a superset of the driver's questions. */
+enum channel_ask {
+	CHANNEL_VERIFY = 1, /* is this password right? OK carries passdb fields */
+	CHANNEL_CREDENTIAL, /* the credential in .scheme; scheme "" = any: only whether the user is there */
+	CHANNEL_USERDB,     /* the user entry */
+	CHANNEL_LIST,       /* all user names */
+};
+
+enum channel_ask_flags {
+	ASK_SKIP_PASSWORD = 1 << 0, /* VERIFY: an earlier passdb verified it; only the fields are wanted */
+	ASK_NOPASSWORD = 1 << 1,    /* VERIFY: default_fields said nopassword */
+};
+
+struct channel_hello {
+	uint32_t pid;
+	uint32_t slots;    /* questions that may be outstanding here at once */
+	uint32_t can;      /* enum driver_can of the driver, made whole by the worker */
+	uint64_t needs;    /* VAR_BIT()s to send with each question */
+};
+
+struct channel_question {
+	uint64_t serial;
+	enum channel_ask ask;
+	unsigned flags;
+	int64_t deadline_ms;
+	struct span scheme;
+	struct vars vars;            /* decoded: only the needed ones are set */
+	struct secret password;      /* VERIFY */
+	struct fields passdb_fields; /* with VAR_PASSDB in needs; decoded into the arena */
+};
+
+struct channel_answer {
+	uint64_t serial;
+	enum verdict verdict;
+	struct span detail; /* why, for the log; may be empty */
+	struct secret credential; /* CREDENTIAL: raw value in the asked scheme */
+	bool has_password;  /* VERIFY: a password was compared (not nopassword, not skipped) */
+	struct fields fields;
+};
+
+void channel_put_hello(struct buffer *b, const struct channel_hello *h);
+bool channel_get_hello(struct span payload, struct channel_hello *h) MUST_CHECK;
+
+/* needs: which variables go along */
+void channel_put_ask(struct buffer *b, const struct channel_question *q, uint64_t needs);
+bool channel_get_ask(struct span payload, struct arena *a, struct channel_question *q) MUST_CHECK;
+
+void channel_put_answer(struct buffer *b, const struct channel_answer *an);
+bool channel_get_answer(struct span payload, struct arena *a, struct channel_answer *an) MUST_CHECK;
+
+void channel_put_cancel(struct buffer *b, uint64_t serial);
+bool channel_get_cancel(struct span payload, uint64_t *serial) MUST_CHECK;
+
+void channel_put_more(struct buffer *b, uint64_t serial, uint32_t count);
+bool channel_get_more(struct span payload, uint64_t *serial, uint32_t *count) MUST_CHECK;
+
+/* items: u64 serial, then spans up to the end; begin/add/end write one frame */
+size_t channel_items_begin(struct buffer *b, uint64_t serial);
+void channel_items_add(struct buffer *b, struct span user);
+void channel_items_end(struct buffer *b, size_t place);
+/* the reader then yields spans until its end */
+bool channel_get_items(struct span payload, uint64_t *serial, struct wire_reader *r) MUST_CHECK;
+
+#endif

@@ -1,0 +1,183 @@
+/*
+ * Writing log lines. One write(2) a line, so lines of several processes do
+ * not mix. A log that cannot be written is not fatal.
+ */
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+
+static struct {
+	char prefix[96];
+	enum log_format format;
+	bool debug;
+	bool syslog;
+} state = {.prefix = "authd"};
+
+static const char *const level_names[] = {"Debug", "Info", "Warning", "Error", "Fatal"};
+static const int syslog_levels[] = {LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERR, LOG_CRIT};
+
+void log_init(const char *prefix, enum log_format format, bool debug)
+{
+	snprintf(state.prefix, sizeof(state.prefix), "%s", prefix);
+	state.format = format;
+	state.debug = debug;
+}
+
+void log_to_syslog(const char *ident, int facility)
+{
+	openlog(ident, LOG_NDELAY | LOG_PID, facility);
+	state.syslog = true;
+}
+
+bool log_debug_enabled(void)
+{
+	return state.debug;
+}
+
+static void append_clean(struct buffer *b, struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+		buffer_append_char(b, c < 0x20 || c == 0x7f ? '?' : (char)c);
+	}
+}
+
+static void append_json(struct buffer *b, struct span s)
+{
+	buffer_append_char(b, '"');
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+		if (c == '"' || c == '\\')
+			buffer_printf(b, "\\%c", c);
+		else if (c < 0x20 || c >= 0x7f) /* bytes of unknown charset: as Latin-1 */
+			buffer_printf(b, "\\u%04x", c);
+		else
+			buffer_append_char(b, (char)c);
+	}
+	buffer_append_char(b, '"');
+}
+
+static void format_text(struct buffer *b, enum log_level level, struct span text)
+{
+	if (!state.syslog) {
+		char stamp[40];
+		time_t now = time(NULL);
+		struct tm tm;
+		localtime_r(&now, &tm);
+		strftime(stamp, sizeof(stamp), "%b %d %H:%M:%S ", &tm);
+		buffer_append_str(b, stamp);
+	}
+	buffer_printf(b, "%s: %s: ", state.prefix, level_names[level]);
+	append_clean(b, text);
+}
+
+static void format_json(struct buffer *b, enum log_level level, struct span text,
+    const struct log_value *values)
+{
+	struct timespec ts;
+	struct tm tm;
+	char stamp[40];
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
+	buffer_printf(b, "{\"time\":\"%s.%06ldZ\",\"process\":", stamp, ts.tv_nsec / 1000);
+	append_json(b, span_of(state.prefix));
+	buffer_printf(b, ",\"level\":\"%s\",\"message\":", level_names[level]);
+	append_json(b, text);
+	for (; values != NULL && values->name != NULL; values++) {
+		buffer_printf(b, ",\"%s\":", values->name);
+		if (values->is_number)
+			buffer_printf(b, "%lld", (long long)values->number);
+		else
+			append_json(b, values->text);
+	}
+	buffer_append_char(b, '}');
+}
+
+static void emit(enum log_level level, struct span text, const struct log_value *values)
+{
+	struct buffer b = {0};
+	if (state.format == LOG_FORMAT_JSON)
+		format_json(&b, level, text, values);
+	else
+		format_text(&b, level, text);
+	if (state.syslog) {
+		syslog(syslog_levels[level], "%.*s", (int)b.len, b.data);
+	} else {
+		buffer_append_char(&b, '\n');
+		ssize_t n = write(STDERR_FILENO, b.data, b.len);
+		(void)n;
+	}
+	buffer_free(&b);
+}
+
+static void emit_va(enum log_level level, const struct log_value *values, const char *fmt, va_list ap)
+    __attribute__((format(printf, 3, 0)));
+
+static void emit_va(enum log_level level, const struct log_value *values, const char *fmt, va_list ap)
+{
+	char *text = NULL;
+	int n = vasprintf(&text, fmt, ap);
+	if (n >= 0)
+		emit(level, span_make(text, (size_t)n), values);
+	free(text);
+}
+
+void log_event(enum log_level level, const struct log_value *values, const char *fmt, ...)
+{
+	va_list ap;
+	if (level == LOG_LEVEL_DEBUG && !state.debug)
+		return;
+	va_start(ap, fmt);
+	emit_va(level, values, fmt, ap);
+	va_end(ap);
+}
+
+void log_debug(const char *fmt, ...)
+{
+	va_list ap;
+	if (!state.debug)
+		return;
+	va_start(ap, fmt);
+	emit_va(LOG_LEVEL_DEBUG, NULL, fmt, ap);
+	va_end(ap);
+}
+
+void log_info(const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	emit_va(LOG_LEVEL_INFO, NULL, fmt, ap);
+	va_end(ap);
+}
+
+void log_warning(const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	emit_va(LOG_LEVEL_WARNING, NULL, fmt, ap);
+	va_end(ap);
+}
+
+void log_error(const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	emit_va(LOG_LEVEL_ERROR, NULL, fmt, ap);
+	va_end(ap);
+}
+
+void log_fatal(const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	emit_va(LOG_LEVEL_FATAL, NULL, fmt, ap);
+	va_end(ap);
+}

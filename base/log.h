@@ -1,0 +1,35 @@
+/*
+ * The log: one line a call, to standard error, a file or syslog, as text or
+ * as JSON. Text lines look like Dovecot's: "Nov 22 10:02:13 auth: Info: ...".
+ * Control characters are replaced. There is no way to print a struct secret.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include "base/span.h"
+
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR, LOG_LEVEL_FATAL };
+enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+
+/* prefix is copied: "auth", "master", "auth-worker(passwd-file)" */
+void log_init(const char *prefix, enum log_format format, bool debug);
+void log_to_syslog(const char *ident, int facility); /* standard error is the default */
+bool log_debug_enabled(void);
+
+void log_debug(const char *fmt, ...) PRINTF_LIKE(1, 2);
+void log_info(const char *fmt, ...) PRINTF_LIKE(1, 2);
+void log_warning(const char *fmt, ...) PRINTF_LIKE(1, 2);
+void log_error(const char *fmt, ...) PRINTF_LIKE(1, 2);
+void log_fatal(const char *fmt, ...) PRINTF_LIKE(1, 2); /* logs; does not exit */
+
+/* A line with named values beside the text; in JSON they are members, in text they are not shown. */
+struct log_value {
+	const char *name; /* NULL ends the list */
+	struct span text; /* when number is false */
+	bool is_number;
+	int64_t number;
+};
+void log_event(enum log_level level, const struct log_value *values, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
+
+#endif

@@ -1,0 +1,135 @@
+/*
+ * Encoding and decoding of binary messages.
+ */
+#include "base/wire.h"
+
+static const uint32_t absent = UINT32_MAX;
+
+struct wire_reader wire_reader_of(struct span payload)
+{
+	return (struct wire_reader){payload.ptr, payload.ptr + payload.len, false};
+}
+
+static const char *take(struct wire_reader *r, size_t n)
+{
+	if (r->failed || (size_t)(r->end - r->at) < n) {
+		r->failed = true;
+		return NULL;
+	}
+	const char *p = r->at;
+	r->at += n;
+	return p;
+}
+
+uint8_t wire_get_u8(struct wire_reader *r)
+{
+	const char *p = take(r, 1);
+	return p != NULL ? (uint8_t)*p : 0;
+}
+
+uint32_t wire_get_u32(struct wire_reader *r)
+{
+	uint32_t v = 0;
+	const char *p = take(r, sizeof(v));
+	if (p != NULL)
+		memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+uint64_t wire_get_u64(struct wire_reader *r)
+{
+	uint64_t v = 0;
+	const char *p = take(r, sizeof(v));
+	if (p != NULL)
+		memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+struct span wire_get_span(struct wire_reader *r)
+{
+	uint32_t len = wire_get_u32(r);
+	if (r->failed || len == absent)
+		return SPAN_NULL;
+	const char *p = take(r, len);
+	return p != NULL ? span_make(p, len) : SPAN_NULL;
+}
+
+void wire_get_fields(struct wire_reader *r, struct fields *out)
+{
+	uint32_t count = wire_get_u32(r);
+	for (uint32_t i = 0; i < count && !r->failed; i++) {
+		struct span key = wire_get_span(r);
+		struct span value = wire_get_span(r);
+		if (!r->failed && key.len > 0)
+			fields_set(out, key, value);
+	}
+}
+
+bool wire_done(const struct wire_reader *r)
+{
+	return !r->failed && r->at == r->end;
+}
+
+void wire_put_u8(struct buffer *b, uint8_t v)
+{
+	buffer_append_char(b, (char)v);
+}
+
+void wire_put_u32(struct buffer *b, uint32_t v)
+{
+	buffer_append(b, span_make(&v, sizeof(v)));
+}
+
+void wire_put_u64(struct buffer *b, uint64_t v)
+{
+	buffer_append(b, span_make(&v, sizeof(v)));
+}
+
+void wire_put_span(struct buffer *b, struct span s)
+{
+	if (s.ptr == NULL) {
+		wire_put_u32(b, absent);
+		return;
+	}
+	wire_put_u32(b, (uint32_t)s.len);
+	buffer_append(b, s);
+}
+
+void wire_put_fields(struct buffer *b, const struct fields *f)
+{
+	wire_put_u32(b, (uint32_t)f->count);
+	for (size_t i = 0; i < f->count; i++) {
+		wire_put_span(b, f->items[i].key);
+		wire_put_span(b, f->items[i].value);
+	}
+}
+
+size_t wire_frame_begin(struct buffer *b, uint8_t type)
+{
+	size_t place = b->len;
+	wire_put_u32(b, 0);
+	wire_put_u8(b, type);
+	return place;
+}
+
+void wire_frame_end(struct buffer *b, size_t place)
+{
+	uint32_t len = (uint32_t)(b->len - place - WIRE_HEADER);
+	memcpy(b->data + b->start + place, &len, sizeof(len));
+}
+
+int wire_frame_next(struct span *in, uint8_t *type, struct span *payload)
+{
+	if (in->len < WIRE_HEADER)
+		return 0;
+	uint32_t len;
+	memcpy(&len, in->ptr, sizeof(len));
+	if (len > WIRE_FRAME_MAX)
+		return -1;
+	if (in->len - WIRE_HEADER < len)
+		return 0;
+	*type = (uint8_t)in->ptr[4];
+	*payload = span_make(in->ptr + WIRE_HEADER, len);
+	*in = span_skip(*in, WIRE_HEADER + (size_t)len);
+	return 1;
+}

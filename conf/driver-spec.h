@@ -1,0 +1,42 @@
+/*
+ * What the configuration must know of a driver to check a section without
+ * running the driver: where it may be used, how its args are written, its
+ * settings. The drivers own these; the configuration gets a list of them.
+ */
+#ifndef CONF_DRIVER_SPEC_H
+#define CONF_DRIVER_SPEC_H
+
+#include "conf/setting.h"
+
+enum driver_use {
+	DRIVER_PASSDB = 1 << 0,
+	DRIVER_USERDB = 1 << 1,
+	DRIVER_ROOT = 1 << 2,     /* its worker runs as root (service auth-worker { user }) */
+	DRIVER_IN_FRONT = 1 << 3, /* needs no worker: a matter of the chain alone (prefetch) */
+};
+
+enum driver_args {
+	ARGS_NONE,   /* args must be empty */
+	ARGS_WORDS,  /* "key=value key=value rest": what no row names goes to the row .rest */
+	ARGS_FIELDS, /* the whole args is the value of the row .rest, of type FIELDS */
+	ARGS_FILE,   /* args is the path of a file of "key = value" lines */
+};
+
+struct driver_spec {
+	const char *name;
+	unsigned use; /* enum driver_use */
+	enum driver_args args;
+	const char *rest;
+	const struct setting_table *settings; /* NULL with ARGS_NONE */
+	/* set in place of all the above: why this driver is not here and what to do instead */
+	const char *refusal;
+};
+
+/*
+ * Fills a struct of spec->settings from args (and, with ARGS_FILE, from the
+ * file's text, which the parent read). NULL and *err when it is wrong.
+ */
+void *driver_args_parse(const struct driver_spec *spec, struct span args, struct span file_text,
+    struct arena *a, struct err *err) MUST_CHECK;
+
+#endif

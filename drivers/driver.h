@@ -1,0 +1,93 @@
+/*
+ * The interface of a driver: it opens a backend, answers questions about
+ * users, and closes it. Straight-line blocking code; it runs in a worker
+ * process and never sees a client. docs/WRITING-A-DRIVER.md walks through a
+ * whole one. A driver is one const struct in one file, named
+ * "driver_<name>"; a loadable one exports it as "authd_driver".
+ */
+#ifndef DRIVERS_DRIVER_H
+#define DRIVERS_DRIVER_H
+
+#include "base/err.h"
+#include "base/fields.h"
+#include "base/secret.h"
+#include "base/verdict.h"
+#include "conf/driver-spec.h"
+#include "conf/vars.h"
+
+enum { DRIVER_ABI = 1 }; /* must be equal; there is no negotiation */
+
+enum driver_can {
+	CAN_VERIFY = 1 << 0, /* judges a password itself (PAM, LDAP bind) */
+	CAN_SHOW = 1 << 1,   /* shows the entry; the worker compares the password */
+	CAN_LIST = 1 << 2,   /* lists its users */
+};
+
+/* How many questions run at once, and on how many states. */
+enum driver_lanes {
+	LANES_SHARED,  /* one state, any number of threads; ask() must not block (memory only) */
+	LANES_OWN,     /* each lane has a state of its own: one connection each */
+	LANES_PROCESS, /* one question at a time in each process (libraries that keep global state) */
+};
+
+enum question_kind {
+	ASK_VERIFY, /* is .password right? Asked only of drivers that CAN_VERIFY */
+	ASK_PASSDB, /* the password entry of the user: fill .entry->password and fields */
+	ASK_USERDB, /* the user entry: uid, gid, home and what else there is */
+};
+
+/* What a driver knows of a user. Everything lives in the question's arena. */
+struct entry {
+	struct secret password;  /* "{SCHEME}hash" or a hash in default_scheme; unset: none */
+	bool password_noscheme;  /* a leading "{X}" belongs to the hash, it is no scheme */
+	const char *default_scheme; /* set by ask(); NULL: CRYPT */
+	struct fields fields;    /* extra fields, in the backend's order */
+};
+
+struct question {
+	enum question_kind kind;
+	const struct vars *vars; /* v[VAR_USER] is the name to look for */
+	struct secret password;  /* with ASK_VERIFY; else unset */
+	int64_t deadline_ms;     /* CLOCK_MONOTONIC: after this nobody waits for the answer */
+	struct arena *arena;     /* for whatever the answer needs */
+	struct entry entry;      /* out */
+	struct err err;          /* out: why, for the log (never with a secret in it) */
+};
+
+/* Takes the next listed name; false: stop, nobody listens any more. May block. */
+typedef bool driver_emit(void *ctx, struct span user);
+
+struct driver {
+	unsigned abi; /* DRIVER_ABI */
+	const struct driver_spec *spec;
+	unsigned can; /* enum driver_can */
+	enum driver_lanes lanes;
+
+	/*
+	 * One state, from a struct of spec->settings (which outlives it). NULL and
+	 * *err only for what a person must mend; a backend that is merely down is
+	 * found out by ask(). With LANES_OWN called once a lane, in that lane.
+	 */
+	void *(*open)(const void *settings, struct err *err);
+
+	/*
+	 * Answers one question: VERDICT_OK (entry found, or password right),
+	 * UNKNOWN_USER, MISMATCH, DISABLED, EXPIRED, NEXT, or INTERNAL with
+	 * q->err when the backend could not answer.
+	 */
+	enum verdict (*ask)(void *state, struct question *q);
+
+	/* Calls emit for each user name. false and *err when the list is not complete. */
+	bool (*list)(void *state, const struct vars *vars, driver_emit *emit, void *ctx,
+	    struct err *err);
+
+	/*
+	 * VAR_BIT()s that ask() reads beyond VAR_USER and the templates in the
+	 * settings; NULL: none. Asked after open() and once a second.
+	 */
+	uint64_t (*needs)(void *state);
+
+	void (*close)(void *state);
+};
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * Password schemes: how a stored password is written and checked.
+ * A scheme is one row; a family of them one file; all of them one table
+ * (schemes/table.c). Runs in workers and in authctl, never in the front.
+ * Pure functions; threads may share everything.
+ */
+#ifndef SCHEMES_SCHEME_H
+#define SCHEMES_SCHEME_H
+
+#include "base/err.h"
+#include "base/secret.h"
+#include "base/verdict.h"
+
+enum scheme_encoding { ENCODING_NONE, ENCODING_HEX, ENCODING_BASE64 };
+
+enum scheme_flags {
+	SCHEME_WEAK = 1 << 0,  /* refused unless auth_allow_weak_schemes */
+	SCHEME_PLAIN = 1 << 1, /* the plaintext itself: any other scheme can be made from it */
+};
+
+struct scheme_cost {
+	bool expensive;  /* more than some tens of microseconds: run in a lane */
+	uint64_t memory; /* bytes needed beyond the ordinary */
+};
+
+/* A stored password taken apart; points into what it was parsed from and into the arena. */
+struct scheme_hash {
+	const struct scheme *scheme;
+	enum scheme_encoding encoding; /* how it was written */
+	struct secret raw;             /* decoded */
+};
+
+struct scheme_gen {
+	struct span user;     /* DIGEST-MD5 */
+	unsigned rounds;      /* 0: the scheme's default */
+};
+
+struct scheme {
+	const char *name;
+	const char *family; /* schemes of one family are the same for a mechanism that asks for one */
+	enum scheme_encoding encoding; /* when written without a suffix */
+	size_t raw_len;                /* of the decoded value; 0: it varies */
+	unsigned flags;
+	/* OK, MISMATCH, or INTERNAL and *err when the stored value is not valid */
+	enum verdict (*verify)(const struct scheme_hash *h, struct secret password, struct span user,
+	    struct arena *a, struct err *err);
+	/* raw value for a new password; unset secret and *err on failure */
+	struct secret (*generate)(const struct scheme_gen *g, struct secret password,
+	    struct arena *a, struct err *err);
+	struct scheme_cost (*cost)(struct span raw); /* NULL: cheap */
+};
+
+extern const struct scheme *const scheme_table[]; /* NULL-terminated */
+
+const struct scheme *scheme_find(struct span name); /* without braces, any case; NULL */
+
+/*
+ * "{SCHEME[.enc]}value", or a bare value in default_scheme (default_scheme may
+ * carry a suffix too). With noscheme a leading brace is part of the value.
+ * False and *err: unknown scheme, bad encoding, wrong length; the stored
+ * value itself is never part of the message.
+ */
+bool scheme_parse(struct secret stored, const char *default_scheme, bool noscheme, struct arena *a,
+    struct scheme_hash *out, struct err *err) MUST_CHECK;
+
+struct scheme_cost scheme_cost(const struct scheme_hash *h);
+enum verdict scheme_verify(const struct scheme_hash *h, struct secret password, struct span user,
+    struct arena *a, struct err *err) MUST_CHECK;
+
+/* "{NAME}encoded". name may carry a suffix (SHA256.HEX). */
+struct secret scheme_generate(struct span name, const struct scheme_gen *g, struct secret password,
+    struct arena *a, struct err *err) MUST_CHECK;
+
+/*
+ * What a mechanism needs: the stored value in the wanted scheme, made from a
+ * plaintext if need be. OK, or NO_SCHEME and *err
+ * ("Requested CRAM-MD5 scheme, but we have only SHA512-CRYPT").
+ */
+enum verdict scheme_convert(const struct scheme_hash *h, const char *wanted, struct span user,
+    struct arena *a, struct secret *out, struct err *err) MUST_CHECK;
+
+/* A hash to spend time on when the user is unknown: same scheme and cost as *like (which may be NULL). */
+bool scheme_dummy(const struct scheme_hash *like, struct arena *a, struct scheme_hash *out);
+
+#endif
