@@ -1,21 +1,143 @@
-# authd: make builds, make check tests, make demo shows. See README.md.
+# authd: "make" builds, "make demo" shows it, "make check" tests it. See README.md.
+# B=dir builds elsewhere; SAN, OPT, CC, CFLAGS, LDFLAGS, PREFIX, DESTDIR as usual.
 
 B ?= build
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC = gcc
+endif
 PREFIX ?= /usr/local
 DESTDIR ?=
 VERSION := 0.1.0
-
-PKGS_BASE := libsodium
-PKGS_SCHEMES := libsodium nettle libxcrypt
-PKGS_AUTHD := libevent_core libsodium nettle libxcrypt libseccomp
-
-WARN := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-	-Wformat=2 -Wvla -Wundef -Wpointer-arith -Wno-format-nonliteral
-HARDEN := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2 -fstack-clash-protection -fcf-protection
 OPT ?= -O2 -g
 SAN ?=
-CFLAGS_ALL = -std=gnu11 -D_GNU_SOURCE -I. $(OPT) $(WARN) $(HARDEN) $(SAN) -pthread \
-	-DAUTHD_VERSION='"$(VERSION)"' -DAUTHD_PREFIX='"$(PREFIX)"' \
-	$(shell pkg-config --cflags libsodium nettle libevent_core libxcrypt) $(CFLAGS)
+
+PKGS := libsodium nettle libxcrypt libevent_core libseccomp
+WARN := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wformat=2 -Wno-format-nonliteral -Wvla -Wundef -Wpointer-arith
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIC \
+	$(if $(findstring -O0,$(OPT)),,-D_FORTIFY_SOURCE=2)
+CPPFLAGS_ALL = -I. -D_GNU_SOURCE -DAUTHD_VERSION='"$(VERSION)"' -DAUTHD_PREFIX='"$(PREFIX)"' $(CPPFLAGS)
+CFLAGS_ALL = -std=gnu11 $(OPT) $(WARN) $(HARDEN) $(SAN) -pthread $(shell pkg-config --cflags $(PKGS)) $(CFLAGS)
 LDFLAGS_ALL = $(SAN) -pthread -pie -Wl,-z,relro,-z,now $(LDFLAGS)
+
+# what a part of the tree is linked with
+LIBS_BASE := $(shell pkg-config --libs libsodium)
+LIBS_CONF := $(LIBS_BASE) $(shell pkg-config --libs nettle)
+LIBS_SCHEMES := $(LIBS_CONF) $(shell pkg-config --libs libxcrypt)
+LIBS_AUTHD := $(LIBS_SCHEMES) $(shell pkg-config --libs libevent_core libseccomp) -ldl
+
+# drivers with large client libraries are modules: drivers/NAME.c, listed here
+MODULES :=
+
+A_BASE := $(B)/libbase.a
+A_CONF := $(B)/libconf.a
+A_SCHEMES := $(B)/libschemes.a
+A_MECHS := $(B)/libmechs.a
+A_DRIVERS := $(B)/libdrivers.a
+A_AUTHD := $(B)/libauthd.a
+A_CLIENT := $(B)/libauthd-client.a
+SO_CLIENT := $(B)/libauthd-client.so.0
+
+objs = $(patsubst %.c,$(B)/obj/%.o,$(1))
+SRC_BASE := $(wildcard base/*.c)
+SRC_CONF := $(wildcard conf/*.c)
+SRC_SCHEMES := $(wildcard schemes/*.c)
+SRC_MECHS := $(wildcard mechanisms/*.c)
+SRC_DRIVERS := $(filter-out $(MODULES:%=drivers/%.c),$(wildcard drivers/*.c))
+SRC_AUTHD := $(filter-out authd/main.c,$(wildcard authd/*.c))
+SRC_CLIENT := $(wildcard client-lib/*.c)
+SRC_AUTHCTL := $(wildcard authctl/*.c)
+
+all: $(B)/authd $(B)/authctl $(A_CLIENT) $(SO_CLIENT) $(MODULES:%=$(B)/drivers/%.so) | $(B)/drivers
+
+$(B)/drivers:
+	@mkdir -p $@
+
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(B)/lib%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar rcs $@ $^
+$(A_BASE): $(call objs,$(SRC_BASE))
+$(A_CONF): $(call objs,$(SRC_CONF))
+$(A_SCHEMES): $(call objs,$(SRC_SCHEMES))
+$(A_MECHS): $(call objs,$(SRC_MECHS))
+$(A_DRIVERS): $(call objs,$(SRC_DRIVERS))
+$(A_AUTHD): $(call objs,$(SRC_AUTHD))
+$(A_CLIENT): $(call objs,$(SRC_CLIENT))
+
+AUTHD_PARTS = $(A_AUTHD) $(A_DRIVERS) $(A_MECHS) $(A_SCHEMES) $(A_CONF) $(A_BASE)
+
+# a loadable driver may use base and conf functions of the program
+$(B)/authd: $(B)/obj/authd/main.o $(AUTHD_PARTS)
+	$(CC) -o $@ $< -Wl,--whole-archive $(A_BASE) $(A_CONF) -Wl,--no-whole-archive $(AUTHD_PARTS) \
+	    $(LDFLAGS_ALL) -rdynamic $(LIBS_AUTHD)
+
+$(B)/authctl: $(call objs,$(SRC_AUTHCTL)) $(A_CLIENT) $(A_DRIVERS) $(A_MECHS) $(A_SCHEMES) $(A_CONF) $(A_BASE)
+	$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS_SCHEMES)
+
+$(SO_CLIENT): $(call objs,$(SRC_CLIENT)) client-lib/exports.map
+	$(CC) -shared -o $@ $(filter %.o,$^) -Wl,-soname,libauthd-client.so.0 \
+	    -Wl,--version-script=client-lib/exports.map $(filter-out -pie,$(LDFLAGS_ALL))
+	@ln -sf libauthd-client.so.0 $(B)/libauthd-client.so
+
+$(B)/drivers/%.so: $(B)/obj/drivers/%.o | $(B)/drivers
+	$(CC) -shared -o $@ $< $(filter-out -pie,$(LDFLAGS_ALL)) $(LIBS_MODULE_$*)
+
+# ---- unit tests: tests/unit/test_PART_what.c, linked with that part and what it rests on ----
+
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
+unit_part = $(word 2,$(subst _, ,$(notdir $(1))))
+unit_libs_base = $(A_BASE)
+unit_libs_conf = $(A_CONF) $(A_BASE)
+unit_libs_schemes = $(A_SCHEMES) $(A_CONF) $(A_BASE)
+unit_libs_mech = $(A_MECHS) $(A_SCHEMES) $(A_CONF) $(A_BASE)
+unit_libs_driver = $(A_DRIVERS) $(A_SCHEMES) $(A_CONF) $(A_BASE)
+unit_libs_authd = $(AUTHD_PARTS)
+unit_libs_client = $(A_CLIENT)
+
+.SECONDEXPANSION:
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $$(unit_libs_$$(call unit_part,$$*))
+	@mkdir -p $(@D)
+	$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS_AUTHD) -lcmocka
+
+unit: $(UNIT_BIN)
+
+# ---- fuzz targets: tests/fuzz/fuzz_PART_what.c, with clang's libFuzzer ----
+
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_B := build-fuzz
+FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(FUZZ_B)/fuzz/%)
+fuzz:
+	$(MAKE) B=$(FUZZ_B) CC=clang OPT="-O1 -g" \
+	    SAN="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all" fuzz-build
+fuzz-build: $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $$(unit_libs_$$(call unit_part,$$*))
+	@mkdir -p $(@D)
+	$(CC) -o $@ $^ $(LDFLAGS_ALL) -fsanitize=fuzzer $(LIBS_AUTHD)
+
+# ---- what people call ----
+
+check:
+	tests/run
+demo:
+	tools/demo
+run:
+	tools/demo --foreground
+bench:
+	tests/bench/run
+deps:
+	tools/deps build
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+clean:
+	rm -rf $(B) $(FUZZ_B) build-*
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+
+.PHONY: all unit fuzz fuzz-build check demo run bench deps format clean install
+.SECONDARY:

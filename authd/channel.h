@@ -13,31 +13,33 @@
 
 enum channel_type {
 	CHANNEL_HELLO = 1, /* worker -> front: first message, and again when needs change */
-	CHANNEL_ASK,       /* front -> worker */
-	CHANNEL_ANSWER,    /* worker -> front: exactly one for each ASK that was not cancelled */
-	CHANNEL_CANCEL,    /* front -> worker: nobody waits for this serial any more */
-	CHANNEL_ITEMS,     /* worker -> front: some names of a list */
-	CHANNEL_MORE,      /* front -> worker: send this many names more */
+	CHANNEL_ASK,	   /* front -> worker */
+	CHANNEL_ANSWER,	   /* worker -> front: exactly one for each ASK that was not cancelled */
+	CHANNEL_CANCEL,	   /* front -> worker: nobody waits for this serial any more */
+	CHANNEL_ITEMS,	   /* worker -> front: some names of a list */
+	CHANNEL_MORE,	   /* front -> worker: send this many names more */
 };
 
 /* What the front asks of a pool; a superset of the driver's questions. */
 enum channel_ask {
 	CHANNEL_VERIFY = 1, /* is this password right? OK carries passdb fields */
-	CHANNEL_CREDENTIAL, /* the credential in .scheme; scheme "" = any: only whether the user is there */
-	CHANNEL_USERDB,     /* the user entry */
-	CHANNEL_LIST,       /* all user names */
+	CHANNEL_CREDENTIAL, /* the credential in .scheme; scheme "" = any: only whether the user is
+			       there */
+	CHANNEL_USERDB,	    /* the user entry */
+	CHANNEL_LIST,	    /* all user names */
 };
 
 enum channel_ask_flags {
-	ASK_SKIP_PASSWORD = 1 << 0, /* VERIFY: an earlier passdb verified it; only the fields are wanted */
-	ASK_NOPASSWORD = 1 << 1,    /* VERIFY: default_fields said nopassword */
+	ASK_SKIP_PASSWORD =
+	    1 << 0, /* VERIFY: an earlier passdb verified it; only the fields are wanted */
+	ASK_NOPASSWORD = 1 << 1, /* VERIFY: default_fields said nopassword */
 };
 
 struct channel_hello {
 	uint32_t pid;
-	uint32_t slots;    /* questions that may be outstanding here at once */
-	uint32_t can;      /* enum driver_can of the driver, made whole by the worker */
-	uint64_t needs;    /* VAR_BIT()s to send with each question */
+	uint32_t slots; /* questions that may be outstanding here at once */
+	uint32_t can;	/* enum driver_can of the driver, made whole by the worker */
+	uint64_t needs; /* VAR_BIT()s to send with each question */
 };
 
 struct channel_question {
@@ -46,17 +48,17 @@ struct channel_question {
 	unsigned flags;
 	int64_t deadline_ms;
 	struct span scheme;
-	struct vars vars;            /* decoded: only the needed ones are set */
-	struct secret password;      /* VERIFY */
+	struct vars vars;	     /* decoded: only the needed ones are set */
+	struct secret password;	     /* VERIFY */
 	struct fields passdb_fields; /* with VAR_PASSDB in needs; decoded into the arena */
 };
 
 struct channel_answer {
 	uint64_t serial;
 	enum verdict verdict;
-	struct span detail; /* why, for the log; may be empty */
+	struct span detail;	  /* why, for the log; may be empty */
 	struct secret credential; /* CREDENTIAL: raw value in the asked scheme */
-	bool has_password;  /* VERIFY: a password was compared (not nopassword, not skipped) */
+	bool has_password; /* VERIFY: a password was compared (not nopassword, not skipped) */
 	struct fields fields;
 };
 

@@ -14,7 +14,7 @@ struct arena {
 	struct arena_chunk *chunks; /* newest first */
 };
 
-void *arena_alloc(struct arena *a, size_t size); /* zeroed, aligned for any object */
+void *arena_alloc(struct arena *a, size_t size);       /* zeroed, aligned for any object */
 struct span arena_dup(struct arena *a, struct span s); /* NUL follows the bytes; NULL stays NULL */
 char *arena_cstr(struct arena *a, struct span s);      /* the same, as a C string */
 struct span arena_join(struct arena *a, struct span x, struct span y);

@@ -19,6 +19,6 @@ void base64_encode(struct buffer *out, struct span bytes);
 struct span base64_encode_arena(struct arena *a, struct span bytes);
 
 struct span hex_encode_arena(struct arena *a, struct span bytes); /* lower case */
-struct span hex_decode(struct arena *a, struct span text);        /* either case; SPAN_NULL when invalid */
+struct span hex_decode(struct arena *a, struct span text); /* either case; SPAN_NULL when invalid */
 
 #endif

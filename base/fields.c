@@ -31,8 +31,7 @@ void fields_set(struct fields *f, struct span key, struct span value)
 	}
 	if (f->count == f->capacity)
 		grow(f);
-	f->items[f->count++] =
-	    (struct field){arena_dup(f->arena, key), arena_dup(f->arena, value)};
+	f->items[f->count++] = (struct field){arena_dup(f->arena, key), arena_dup(f->arena, value)};
 }
 
 void fields_set_str(struct fields *f, const char *key, const char *value)

@@ -78,8 +78,8 @@ static void format_text(struct buffer *b, enum log_level level, struct span text
 	append_clean(b, text);
 }
 
-static void format_json(struct buffer *b, enum log_level level, struct span text,
-    const struct log_value *values)
+static void format_json(
+    struct buffer *b, enum log_level level, struct span text, const struct log_value *values)
 {
 	struct timespec ts;
 	struct tm tm;
@@ -118,10 +118,11 @@ static void emit(enum log_level level, struct span text, const struct log_value 
 	buffer_free(&b);
 }
 
-static void emit_va(enum log_level level, const struct log_value *values, const char *fmt, va_list ap)
-    __attribute__((format(printf, 3, 0)));
+static void emit_va(enum log_level level, const struct log_value *values, const char *fmt,
+    va_list ap) __attribute__((format(printf, 3, 0)));
 
-static void emit_va(enum log_level level, const struct log_value *values, const char *fmt, va_list ap)
+static void emit_va(
+    enum log_level level, const struct log_value *values, const char *fmt, va_list ap)
 {
 	char *text = NULL;
 	int n = vasprintf(&text, fmt, ap);

@@ -8,7 +8,13 @@
 
 #include "base/span.h"
 
-enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR, LOG_LEVEL_FATAL };
+enum log_level {
+	LOG_LEVEL_DEBUG,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_FATAL
+};
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 /* prefix is copied: "auth", "master", "auth-worker(passwd-file)" */
@@ -22,7 +28,8 @@ void log_warning(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_error(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_fatal(const char *fmt, ...) PRINTF_LIKE(1, 2); /* logs; does not exit */
 
-/* A line with named values beside the text; in JSON they are members, in text they are not shown. */
+/* A line with named values beside the text; in JSON they are members, in text they are not shown.
+ */
 struct log_value {
 	const char *name; /* NULL ends the list */
 	struct span text; /* when number is false */

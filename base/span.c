@@ -92,7 +92,7 @@ bool span_matches(struct span s, struct span pattern, bool fold)
 			star = j++;
 			mark = i;
 		} else if (j < pattern.len &&
-		    (pattern.ptr[j] == '?' || byte_eq(pattern.ptr[j], s.ptr[i], fold))) {
+			   (pattern.ptr[j] == '?' || byte_eq(pattern.ptr[j], s.ptr[i], fold))) {
 			i++;
 			j++;
 		} else if (star != SIZE_MAX) {

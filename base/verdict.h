@@ -9,12 +9,12 @@
 enum verdict {
 	VERDICT_INTERNAL = 0, /* nobody decided: try again later */
 	VERDICT_OK,
-	VERDICT_MISMATCH,     /* the user exists, the password is wrong */
+	VERDICT_MISMATCH, /* the user exists, the password is wrong */
 	VERDICT_UNKNOWN_USER,
 	VERDICT_DISABLED,
 	VERDICT_EXPIRED,
-	VERDICT_NO_SCHEME,    /* the user exists, but not in the scheme that is needed */
-	VERDICT_NEXT,         /* the backend passes: not decided here, keep the fields */
+	VERDICT_NO_SCHEME, /* the user exists, but not in the scheme that is needed */
+	VERDICT_NEXT,	   /* the backend passes: not decided here, keep the fields */
 	VERDICT_COUNT
 };
 

@@ -22,9 +22,9 @@ struct wire_reader wire_reader_of(struct span payload);
 uint8_t wire_get_u8(struct wire_reader *r);
 uint32_t wire_get_u32(struct wire_reader *r);
 uint64_t wire_get_u64(struct wire_reader *r);
-struct span wire_get_span(struct wire_reader *r); /* points into the payload */
+struct span wire_get_span(struct wire_reader *r);		 /* points into the payload */
 void wire_get_fields(struct wire_reader *r, struct fields *out); /* copies */
-bool wire_done(const struct wire_reader *r) MUST_CHECK; /* not failed, nothing left over */
+bool wire_done(const struct wire_reader *r) MUST_CHECK;		 /* not failed, nothing left over */
 
 void wire_put_u8(struct buffer *b, uint8_t v);
 void wire_put_u32(struct buffer *b, uint32_t v);

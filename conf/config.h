@@ -12,29 +12,31 @@
 
 enum log_passwords { LOG_PASSWORDS_NO };
 
-struct process_settings { /* top level, about the daemon */
-	const char *base_dir;              /* /run/dovecot in --dovecot mode, else /run/authd */
+struct process_settings {		   /* top level, about the daemon */
+	const char *base_dir;		   /* /run/dovecot in --dovecot mode, else /run/authd */
 	const char *default_internal_user; /* front and unprivileged workers */
 	const char *default_internal_group;
-	const char *driver_dir; /* loadable modules; "" = beside the binary, or the installed place */
-	const char *log_path;   /* "" or /dev/stderr: standard error; "syslog"; or a file */
-	int log_format;         /* enum log_format */
+	const char
+	    *driver_dir;      /* loadable modules; "" = beside the binary, or the installed place */
+	const char *log_path; /* "" or /dev/stderr: standard error; "syslog"; or a file */
+	int log_format;	      /* enum log_format */
 	const char *syslog_facility;
-	uint64_t hash_memory_limit; /* bytes that password hashing may use at once, all workers together */
-	unsigned hash_lanes;        /* 0: as many as cores */
+	uint64_t hash_memory_limit; /* bytes that password hashing may use at once, all workers
+				       together */
+	unsigned hash_lanes;	    /* 0: as many as cores */
 	bool verbose_proctitle;
 };
 
-struct auth_settings { /* top level or inside protocol X {} */
+struct auth_settings {		/* top level or inside protocol X {} */
 	const char *mechanisms; /* WORDS */
-	const char *realms;     /* WORDS */
+	const char *realms;	/* WORDS */
 	const char *default_realm;
 	const char *username_chars;
 	const char *username_translation;
 	struct template *username_format;
 	const char *master_user_separator;
 	const char *anonymous_username;
-	uint64_t failure_delay;          /* ms */
+	uint64_t failure_delay;		 /* ms */
 	uint64_t internal_failure_delay; /* ms */
 	bool verbose, debug, debug_passwords;
 	const char *verbose_passwords; /* accepted for compatibility; passwords are never logged */
@@ -57,7 +59,7 @@ enum result_rule { /* choices of result_* in this order */
 };
 enum skip_rule { /* passdb: never authenticated unauthenticated; userdb: never found notfound */
 	SKIP_NEVER,
-	SKIP_AUTHENTICATED, /* = found */
+	SKIP_AUTHENTICATED,   /* = found */
 	SKIP_UNAUTHENTICATED, /* = notfound */
 };
 enum db_verbose { DB_VERBOSE_DEFAULT, DB_VERBOSE_YES, DB_VERBOSE_NO };
@@ -68,24 +70,24 @@ struct db_settings { /* passdb and userdb alike; a table each, the struct is sha
 	const char *args;
 	struct template_fields *default_fields;
 	struct template_fields *override_fields;
-	const char *mechanisms;      /* WORDS; passdb only */
-	const char *username_filter; /* WORDS; passdb only */
-	int skip;                    /* enum skip_rule */
+	const char *mechanisms;					 /* WORDS; passdb only */
+	const char *username_filter;				 /* WORDS; passdb only */
+	int skip;						 /* enum skip_rule */
 	int result_success, result_failure, result_internalfail; /* enum result_rule */
-	bool deny, master, pass;     /* passdb only */
-	int auth_verbose;            /* enum db_verbose */
-	unsigned worker_count;       /* authd's own: processes; 0 = the driver's default */
-	const char *worker_user;     /* authd's own: "" = by driver */
+	bool deny, master, pass;				 /* passdb only */
+	int auth_verbose;					 /* enum db_verbose */
+	unsigned worker_count;	 /* authd's own: processes; 0 = the driver's default */
+	const char *worker_user; /* authd's own: "" = by driver */
 };
 
 struct listener_settings {
 	const char *path; /* from the section's name; inet: its name */
 	unsigned mode;
 	const char *user, *group;
-	const char *type; /* "" = by the name's suffix */
+	const char *type;	  /* "" = by the name's suffix */
 	uint64_t client_deadline; /* ms; 0 = the type's default: what the client waits at most */
-	const char *address;      /* inet only */
-	unsigned port;            /* inet only; 0: a unix listener */
+	const char *address;	  /* inet only */
+	unsigned port;		  /* inet only; 0: a unix listener */
 };
 
 /* ---- the whole ---- */
@@ -98,14 +100,14 @@ struct config_place { /* where it stands, for messages */
 struct config_db {
 	struct db_settings *set;
 	struct config_place place;
-	unsigned id; /* passdbs and userdbs are numbered on their own, from 1 */
-	int pool;    /* index into pools; -1: handled in the front */
+	unsigned id;			/* passdbs and userdbs are numbered on their own, from 1 */
+	int pool;			/* index into pools; -1: handled in the front */
 	const struct driver_spec *spec; /* NULL: a third-party module, known only to its worker */
 };
 
 struct config_scope {
 	const char *protocol; /* NULL: the global scope, always scopes[0] */
-	bool negated;         /* protocol !X {} */
+	bool negated;	      /* protocol !X {} */
 	struct auth_settings *auth;
 	struct config_db *passdbs; /* master ones too, told by set->master */
 	size_t passdb_count;
@@ -143,9 +145,9 @@ struct config_listener {
 struct config {
 	struct arena arena;
 	struct process_settings *process;
-	const char *service_user;        /* service auth { user }, "" = default_internal_user */
+	const char *service_user;	 /* service auth { user }, "" = default_internal_user */
 	const char *service_worker_user; /* service auth-worker { user }, "" = root */
-	unsigned client_limit;           /* service auth { client_limit } */
+	unsigned client_limit;		 /* service auth { client_limit } */
 	struct config_scope *scopes;
 	size_t scope_count;
 	struct config_pool *pools;
@@ -158,8 +160,8 @@ struct config {
 
 struct config_options {
 	const struct driver_spec *const *drivers; /* NULL-terminated */
-	const char *const *mechanisms;            /* NULL-terminated, names in upper case */
-	bool dovecot; /* a whole dovecot.conf: skip what is not about authentication */
+	const char *const *mechanisms;		  /* NULL-terminated, names in upper case */
+	bool dovecot;		/* a whole dovecot.conf: skip what is not about authentication */
 	const char *module_dir; /* where third-party modules are looked for; may be NULL */
 };
 

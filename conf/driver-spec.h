@@ -11,7 +11,7 @@
 enum driver_use {
 	DRIVER_PASSDB = 1 << 0,
 	DRIVER_USERDB = 1 << 1,
-	DRIVER_ROOT = 1 << 2,     /* its worker runs as root (service auth-worker { user }) */
+	DRIVER_ROOT = 1 << 2,	  /* its worker runs as root (service auth-worker { user }) */
 	DRIVER_IN_FRONT = 1 << 3, /* needs no worker: a matter of the chain alone (prefetch) */
 };
 

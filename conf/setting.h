@@ -71,7 +71,8 @@ uint64_t settings_needs(const struct setting_table *table, const void *source);
 
 /* The row whose name is nearest to the misspelt one, or NULL if none is near. */
 const char *settings_nearest(const struct setting_table *table, struct span name);
-/* the same over any list of names; distance is Damerau-Levenshtein, at most a third of the length */
+/* the same over any list of names; distance is Damerau-Levenshtein, at most a third of the length
+ */
 const char *nearest_name(struct span name, const char *const *names, size_t count);
 
 /* Transfer to a child process: only what differs from the default. */

@@ -41,11 +41,11 @@ struct template_fields {
 	size_t count;
 	struct template_field {
 		struct template *key, *value; /* value NULL: no "=" */
-	} *items;
+	} * items;
 };
 
-struct template_fields *template_fields_parse(struct arena *a, struct span text, struct err *err)
-    MUST_CHECK;
+struct template_fields *template_fields_parse(
+    struct arena *a, struct span text, struct err *err) MUST_CHECK;
 uint64_t template_fields_needs(const struct template_fields *tf);
 
 #endif

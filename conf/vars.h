@@ -11,19 +11,19 @@
 
 /* What a template can be made of. Parts such as username and domain are cut from these. */
 enum var {
-	VAR_USER,          /* u: current user name */
-	VAR_SERVICE,       /* s: protocol name: imap, smtp ... */
-	VAR_HOME,          /* h: always empty here */
-	VAR_LIP,           /* l */
-	VAR_RIP,           /* r */
-	VAR_LPORT,         /* a */
-	VAR_RPORT,         /* b */
-	VAR_PID,           /* p: the client's CPID */
-	VAR_ID,            /* !: number of the passdb or userdb */
-	VAR_MECH,          /* m */
-	VAR_SECURED,       /* c: "", "secured" or "TLS" */
-	VAR_CERT,          /* k: "valid" or "" */
-	VAR_LOGIN_USER,    /* target of a master login */
+	VAR_USER,	/* u: current user name */
+	VAR_SERVICE,	/* s: protocol name: imap, smtp ... */
+	VAR_HOME,	/* h: always empty here */
+	VAR_LIP,	/* l */
+	VAR_RIP,	/* r */
+	VAR_LPORT,	/* a */
+	VAR_RPORT,	/* b */
+	VAR_PID,	/* p: the client's CPID */
+	VAR_ID,		/* !: number of the passdb or userdb */
+	VAR_MECH,	/* m */
+	VAR_SECURED,	/* c: "", "secured" or "TLS" */
+	VAR_CERT,	/* k: "valid" or "" */
+	VAR_LOGIN_USER, /* target of a master login */
 	VAR_SESSION,
 	VAR_REAL_LIP,
 	VAR_REAL_RIP,
@@ -32,17 +32,17 @@ enum var {
 	VAR_MASTER_USER,
 	VAR_SESSION_PID,
 	VAR_ORIGINAL_USER, /* as the client gave it */
-	VAR_AUTH_USER,     /* the master user, or the original one */
-	VAR_LOCAL_NAME,    /* TLS SNI */
-	VAR_CLIENT_ID,     /* IMAP ID */
+	VAR_AUTH_USER,	   /* the master user, or the original one */
+	VAR_LOCAL_NAME,	   /* TLS SNI */
+	VAR_CLIENT_ID,	   /* IMAP ID */
 	VAR_CERT_FP,
 	VAR_CERT_PUBKEY_FP,
 	VAR_JA3_HASH,
 	VAR_COUNT,
 	/* bits of template_needs() that are not spans in struct vars */
 	VAR_PASSWORD = VAR_COUNT, /* w */
-	VAR_PASSDB,               /* %{passdb:field} */
-	VAR_USERDB,               /* %{userdb:field} */
+	VAR_PASSDB,		  /* %{passdb:field} */
+	VAR_USERDB,		  /* %{userdb:field} */
 	VAR_BITS
 };
 

@@ -27,7 +27,8 @@ enum driver_can {
 enum driver_lanes {
 	LANES_SHARED,  /* one state, any number of threads; ask() must not block (memory only) */
 	LANES_OWN,     /* each lane has a state of its own: one connection each */
-	LANES_PROCESS, /* one question at a time in each process (libraries that keep global state) */
+	LANES_PROCESS, /* one question at a time in each process (libraries that keep global state)
+			*/
 };
 
 enum question_kind {
@@ -38,20 +39,20 @@ enum question_kind {
 
 /* What a driver knows of a user. Everything lives in the question's arena. */
 struct entry {
-	struct secret password;  /* "{SCHEME}hash" or a hash in default_scheme; unset: none */
-	bool password_noscheme;  /* a leading "{X}" belongs to the hash, it is no scheme */
+	struct secret password;	    /* "{SCHEME}hash" or a hash in default_scheme; unset: none */
+	bool password_noscheme;	    /* a leading "{X}" belongs to the hash, it is no scheme */
 	const char *default_scheme; /* set by ask(); NULL: CRYPT */
-	struct fields fields;    /* extra fields, in the backend's order */
+	struct fields fields;	    /* extra fields, in the backend's order */
 };
 
 struct question {
 	enum question_kind kind;
 	const struct vars *vars; /* v[VAR_USER] is the name to look for */
-	struct secret password;  /* with ASK_VERIFY; else unset */
-	int64_t deadline_ms;     /* CLOCK_MONOTONIC: after this nobody waits for the answer */
-	struct arena *arena;     /* for whatever the answer needs */
-	struct entry entry;      /* out */
-	struct err err;          /* out: why, for the log (never with a secret in it) */
+	struct secret password;	 /* with ASK_VERIFY; else unset */
+	int64_t deadline_ms;	 /* CLOCK_MONOTONIC: after this nobody waits for the answer */
+	struct arena *arena;	 /* for whatever the answer needs */
+	struct entry entry;	 /* out */
+	struct err err;		 /* out: why, for the log (never with a secret in it) */
 };
 
 /* Takes the next listed name; false: stop, nobody listens any more. May block. */
@@ -78,8 +79,8 @@ struct driver {
 	enum verdict (*ask)(void *state, struct question *q);
 
 	/* Calls emit for each user name. false and *err when the list is not complete. */
-	bool (*list)(void *state, const struct vars *vars, driver_emit *emit, void *ctx,
-	    struct err *err);
+	bool (*list)(
+	    void *state, const struct vars *vars, driver_emit *emit, void *ctx, struct err *err);
 
 	/*
 	 * VAR_BIT()s that ask() reads beyond VAR_USER and the templates in the

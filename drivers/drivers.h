@@ -7,7 +7,7 @@
 
 #include "drivers/driver.h"
 
-extern const struct driver *const builtin_drivers[];         /* NULL-terminated */
+extern const struct driver *const builtin_drivers[];	     /* NULL-terminated */
 extern const struct driver_spec *const known_driver_specs[]; /* NULL-terminated */
 
 #endif

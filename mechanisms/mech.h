@@ -13,8 +13,8 @@
 #include "base/secret.h"
 #include "base/verdict.h"
 
-enum mech_flags { /* in the order in which MECH lines list them */
-	MECH_PRIVATE = 1 << 0,   /* not advertised by clients */
+enum mech_flags {	       /* in the order in which MECH lines list them */
+	MECH_PRIVATE = 1 << 0, /* not advertised by clients */
 	MECH_ANONYMOUS = 1 << 1,
 	MECH_PLAINTEXT = 1 << 2,
 	MECH_DICTIONARY = 1 << 3,
@@ -23,20 +23,23 @@ enum mech_flags { /* in the order in which MECH lines list them */
 	MECH_MUTUAL_AUTH = 1 << 6,
 	MECH_CHANNEL_BINDING = 1 << 7,
 	/* not listed */
-	MECH_ALLOW_NUL = 1 << 16,     /* messages may hold NUL bytes */
-	MECH_SERVER_FIRST = 1 << 17,  /* the server speaks first: no initial response is waited for */
-	MECH_NEEDS_VERIFY = 1 << 18,  /* needs a passdb that can check a plaintext password */
-	MECH_NEEDS_LOOKUP = 1 << 19,  /* needs a passdb that can show credentials */
+	MECH_ALLOW_NUL = 1 << 16, /* messages may hold NUL bytes */
+	MECH_SERVER_FIRST =
+	    1 << 17, /* the server speaks first: no initial response is waited for */
+	MECH_NEEDS_VERIFY = 1 << 18, /* needs a passdb that can check a plaintext password */
+	MECH_NEEDS_LOOKUP = 1 << 19, /* needs a passdb that can show credentials */
 };
 
 /* What the step wants next. Zero is failure. */
 enum mech_next {
-	MECH_FAIL = 0,   /* refused; io->why says why, for the log */
-	MECH_CLIENT,     /* send io->out as a challenge, call again with the answer */
-	MECH_USER,       /* check and normalise io->user, call again; io->user is then the final name */
-	MECH_VERIFY,     /* ask the passdbs about (io->user, io->password), call again with io->verdict */
-	MECH_CREDENTIAL, /* fetch io->user's credential in io->scheme, call again with io->verdict */
-	MECH_DONE,       /* io->user is authenticated (by verdict or by the mechanism itself) */
+	MECH_FAIL = 0, /* refused; io->why says why, for the log */
+	MECH_CLIENT,   /* send io->out as a challenge, call again with the answer */
+	MECH_USER,   /* check and normalise io->user, call again; io->user is then the final name */
+	MECH_VERIFY, /* ask the passdbs about (io->user, io->password), call again with io->verdict
+		      */
+	MECH_CREDENTIAL, /* fetch io->user's credential in io->scheme, call again with io->verdict
+			  */
+	MECH_DONE,	 /* io->user is authenticated (by verdict or by the mechanism itself) */
 };
 
 /* What a mechanism may know of the connection that it runs on. */
@@ -46,33 +49,34 @@ struct mech_context {
 	struct span realms; /* words */
 	struct span hostname;
 	uint32_t server_pid, connect_uid; /* SPID and CUID, for APOP */
-	struct secret token_secret;       /* for DOVECOT-TOKEN; set on token sockets only */
+	struct secret token_secret;	  /* for DOVECOT-TOKEN; set on token sockets only */
 };
 
 struct mech_io {
 	struct arena *arena;
 	const struct mech_context *context;
 
-	/* in: the client's message; in.ptr == NULL at the start when there is no initial response */
+	/* in: the client's message; in.ptr == NULL at the start when there is no initial response
+	 */
 	struct span in;
 	/* in: answer to MECH_VERIFY and MECH_CREDENTIAL */
 	enum verdict verdict;
 	struct secret credential; /* with VERDICT_OK: the value in io->scheme, decoded */
 
 	/* out */
-	struct span out;    /* MECH_CLIENT: the challenge; MECH_DONE: final data, if any */
-	struct span user;   /* authentication identity */
+	struct span out;     /* MECH_CLIENT: the challenge; MECH_DONE: final data, if any */
+	struct span user;    /* authentication identity */
 	struct span authzid; /* authorisation identity when it differs: a master login */
 	struct secret password;
-	const char *scheme; /* MECH_CREDENTIAL */
-	const char *why;    /* MECH_FAIL: static text for the log, "invalid input" */
+	const char *scheme;    /* MECH_CREDENTIAL */
+	const char *why;       /* MECH_FAIL: static text for the log, "invalid input" */
 	struct fields *fields; /* fields that the mechanism itself sets (DOVECOT-TOKEN) */
 };
 
 struct mech {
 	const char *name; /* upper case */
 	unsigned flags;
-	size_t state_size;  /* zeroed before the first step */
+	size_t state_size;   /* zeroed before the first step */
 	const void *variant; /* for families over one step function (SCRAM) */
 	enum mech_next (*step)(const struct mech *m, void *state, struct mech_io *io);
 };

@@ -19,7 +19,7 @@ enum scheme_flags {
 };
 
 struct scheme_cost {
-	bool expensive;  /* more than some tens of microseconds: run in a lane */
+	bool expensive;	 /* more than some tens of microseconds: run in a lane */
 	uint64_t memory; /* bytes needed beyond the ordinary */
 };
 
@@ -27,26 +27,27 @@ struct scheme_cost {
 struct scheme_hash {
 	const struct scheme *scheme;
 	enum scheme_encoding encoding; /* how it was written */
-	struct secret raw;             /* decoded */
+	struct secret raw;	       /* decoded */
 };
 
 struct scheme_gen {
-	struct span user;     /* DIGEST-MD5 */
-	unsigned rounds;      /* 0: the scheme's default */
+	struct span user; /* DIGEST-MD5 */
+	unsigned rounds;  /* 0: the scheme's default */
 };
 
 struct scheme {
 	const char *name;
-	const char *family; /* schemes of one family are the same for a mechanism that asks for one */
+	const char
+	    *family; /* schemes of one family are the same for a mechanism that asks for one */
 	enum scheme_encoding encoding; /* when written without a suffix */
-	size_t raw_len;                /* of the decoded value; 0: it varies */
+	size_t raw_len;		       /* of the decoded value; 0: it varies */
 	unsigned flags;
 	/* OK, MISMATCH, or INTERNAL and *err when the stored value is not valid */
-	enum verdict (*verify)(const struct scheme_hash *h, struct secret password, struct span user,
-	    struct arena *a, struct err *err);
+	enum verdict (*verify)(const struct scheme_hash *h, struct secret password,
+	    struct span user, struct arena *a, struct err *err);
 	/* raw value for a new password; unset secret and *err on failure */
-	struct secret (*generate)(const struct scheme_gen *g, struct secret password,
-	    struct arena *a, struct err *err);
+	struct secret (*generate)(
+	    const struct scheme_gen *g, struct secret password, struct arena *a, struct err *err);
 	struct scheme_cost (*cost)(struct span raw); /* NULL: cheap */
 };
 
@@ -79,7 +80,8 @@ struct secret scheme_generate(struct span name, const struct scheme_gen *g, stru
 enum verdict scheme_convert(const struct scheme_hash *h, const char *wanted, struct span user,
     struct arena *a, struct secret *out, struct err *err) MUST_CHECK;
 
-/* A hash to spend time on when the user is unknown: same scheme and cost as *like (which may be NULL). */
+/* A hash to spend time on when the user is unknown: same scheme and cost as *like (which may be
+ * NULL). */
 bool scheme_dummy(const struct scheme_hash *like, struct arena *a, struct scheme_hash *out);
 
 #endif
