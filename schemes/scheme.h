@@ -2,7 +2,8 @@
  * Password schemes: how a stored password is written and checked.
  * A scheme is one row; a family of them one file; all of them one table
  * (schemes/table.c). Runs in workers and in authctl, never in the front.
- * Pure functions; threads may share everything.
+ * Pure functions; threads may share everything. Passwords may hold any bytes;
+ * one longer than SCHEME_PASSWORD_MAX never matches and is not hashed.
  */
 #ifndef SCHEMES_SCHEME_H
 #define SCHEMES_SCHEME_H
@@ -11,16 +12,20 @@
 #include "base/secret.h"
 #include "base/verdict.h"
 
+enum { SCHEME_PASSWORD_MAX = 4096 };
+
 enum scheme_encoding { ENCODING_NONE, ENCODING_HEX, ENCODING_BASE64 };
 
 enum scheme_flags {
 	SCHEME_WEAK = 1 << 0,  /* refused unless auth_allow_weak_schemes */
 	SCHEME_PLAIN = 1 << 1, /* the plaintext itself: any other scheme can be made from it */
+	SCHEME_CRYPT = 1 << 2, /* a crypt(3) string: whether it is weak depends on the value */
 };
 
 struct scheme_cost {
 	bool expensive;	 /* more than some tens of microseconds: run in a lane */
-	uint64_t memory; /* bytes needed beyond the ordinary */
+	uint64_t memory; /* bytes needed beyond the ordinary; UINT64_MAX when absurd */
+	uint64_t usec;	 /* a rough guess, for telling a slow hash from an absurd one */
 };
 
 /* A stored password taken apart; points into what it was parsed from and into the arena. */
@@ -28,6 +33,7 @@ struct scheme_hash {
 	const struct scheme *scheme;
 	enum scheme_encoding encoding; /* how it was written */
 	struct secret raw;	       /* decoded */
+	bool dummy;		       /* made by scheme_dummy(): costs time, never matches */
 };
 
 struct scheme_gen {
@@ -42,7 +48,10 @@ struct scheme {
 	enum scheme_encoding encoding; /* when written without a suffix */
 	size_t raw_len;		       /* of the decoded value; 0: it varies */
 	unsigned flags;
-	/* OK, MISMATCH, or INTERNAL and *err when the stored value is not valid */
+	/*
+	 * OK, MISMATCH, or INTERNAL and *err when the stored value is not valid.
+	 * NULL: the value is a function of password and user, so generate and compare.
+	 */
 	enum verdict (*verify)(const struct scheme_hash *h, struct secret password,
 	    struct span user, struct arena *a, struct err *err);
 	/* raw value for a new password; unset secret and *err on failure */
@@ -53,7 +62,8 @@ struct scheme {
 
 extern const struct scheme *const scheme_table[]; /* NULL-terminated */
 
-const struct scheme *scheme_find(struct span name); /* without braces, any case; NULL */
+/* without braces, any case, may carry a suffix (SHA256.HEX); NULL */
+const struct scheme *scheme_find(struct span name);
 
 /*
  * "{SCHEME[.enc]}value", or a bare value in default_scheme (default_scheme may
@@ -65,6 +75,8 @@ bool scheme_parse(struct secret stored, const char *default_scheme, bool noschem
     struct scheme_hash *out, struct err *err) MUST_CHECK;
 
 struct scheme_cost scheme_cost(const struct scheme_hash *h);
+/* By scheme or, for a crypt(3) string, by value: then *name (may be NULL) is what it counts as. */
+bool scheme_is_weak(const struct scheme_hash *h, const char **name);
 enum verdict scheme_verify(const struct scheme_hash *h, struct secret password, struct span user,
     struct arena *a, struct err *err) MUST_CHECK;
 
@@ -80,8 +92,11 @@ struct secret scheme_generate(struct span name, const struct scheme_gen *g, stru
 enum verdict scheme_convert(const struct scheme_hash *h, const char *wanted, struct span user,
     struct arena *a, struct secret *out, struct err *err) MUST_CHECK;
 
-/* A hash to spend time on when the user is unknown: same scheme and cost as *like (which may be
- * NULL). */
+/*
+ * A hash to spend time on when the user is unknown: same scheme and cost as
+ * *like, without its digest; with NULL an ordinary SHA512-CRYPT. Verifying it
+ * ends in MISMATCH always. Nothing is hashed here. Always true.
+ */
 bool scheme_dummy(const struct scheme_hash *like, struct arena *a, struct scheme_hash *out);
 
 #endif
