@@ -57,4 +57,30 @@ struct vars {
 
 const char *var_long_name(enum var v); /* "user", "rip": for documentation and checkpassword */
 
+/* What a name takes of its value: all of it, or a part of "user@domain". */
+enum var_cut {
+	CUT_NONE,
+	CUT_USERNAME,	  /* before the first @ */
+	CUT_DOMAIN,	  /* after the first @ */
+	CUT_DOMAIN_FIRST, /* between the first and the second @ */
+	CUT_DOMAIN_LAST,  /* after the last @ */
+};
+
+struct var_name {
+	const char *name; /* as in %{name} */
+	char key;	  /* as in %u; '\0': none */
+	uint8_t var;	  /* enum var */
+	uint8_t cut;	  /* enum var_cut */
+};
+
+/* In the order of enum var; the first of a variable with CUT_NONE is its long name. */
+extern const struct var_name var_names[];
+extern const size_t var_name_count;
+
+const struct var_name *var_find(struct span name); /* NULL: no such name */
+const struct var_name *var_find_key(char key);	   /* NULL: no such key */
+struct span var_cut(struct span value, enum var_cut cut);
+/* The value behind a name; never SPAN_NULL. An unknown port is "0", all else "". */
+struct span var_value(const struct vars *vars, const struct var_name *name);
+
 #endif

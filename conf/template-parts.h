@@ -1,0 +1,129 @@
+/*
+ * What a parsed template is made of: private to conf/template*.c.
+ * A template is a sequence of parts; the arguments of %{if} and the salt of a
+ * hash are templates themselves. All lives in the arena of template_parse().
+ */
+#ifndef CONF_TEMPLATE_PARTS_H
+#define CONF_TEMPLATE_PARTS_H
+
+#include <regex.h>
+
+#include "conf/template.h"
+
+enum {
+	TEMPLATE_MODIFIERS_MAX = 10,
+	TEMPLATE_DEPTH_MAX = 16,	 /* braces in braces */
+	TEMPLATE_PAD_MAX = 4096,	 /* zero padding */
+	TEMPLATE_ROUNDS_MAX = 1000000,	 /* of a hash */
+	TEMPLATE_REGEX_INPUT_MAX = 4096, /* bytes that a regular expression is tried on */
+	TEMPLATE_REGEX_COST_MAX = 8192,	 /* its length once repetitions are written out */
+};
+
+enum part_kind {
+	PART_TEXT,  /* as it stands */
+	PART_FIXED, /* a variable's value that is known already: environment, host name */
+	PART_VAR,
+	PART_FIELD, /* passdb:, userdb: */
+	PART_UID,
+	PART_GID,
+	PART_HASH,
+	PART_IF,
+};
+
+struct part_modifiers {
+	bool any; /* anything but the defaults below */
+	bool zero_pad;
+	int offset, width;
+	char keys[TEMPLATE_MODIFIERS_MAX + 1]; /* in the order of their use */
+};
+
+struct part_field {
+	bool userdb;
+	const char *name;
+	struct span otherwise; /* the default */
+};
+
+struct template_part {
+	enum part_kind kind;
+	struct part_modifiers mod;
+	union {
+		struct span text; /* TEXT, FIXED */
+		const struct var_name *var;
+		struct part_field field;
+		struct part_hash *hash;
+		struct part_if *cond;
+	} u;
+};
+
+/* %{env:NAME} was read when the template was parsed; where, and what it said. */
+struct template_env {
+	struct template_env *next;
+	size_t start, end; /* of "env:NAME" in the source */
+	struct span value;
+};
+
+struct template
+{
+	const char *text; /* NULL: an argument inside another template */
+	size_t count;
+	struct template_part *parts;
+	uint64_t needs;
+	bool constant;	   /* only TEXT and FIXED */
+	bool plain;	   /* only TEXT: there is nothing to escape */
+	struct span fixed; /* constant: the whole */
+	struct template_env *env;
+};
+
+/* template.c: base is added to the offsets in messages */
+struct template *template_parse_at(
+    struct arena *a, struct span text, size_t base, struct err *err) MUST_CHECK;
+/* template.c: offset after the %variable that starts at at, braces and all; at most text.len */
+size_t template_skip_variable(struct span text, size_t at);
+
+/* ---- template-modify.c ---- */
+
+bool modifier_is_known(char key);
+struct span template_modify(const struct part_modifiers *mod, struct span value, struct arena *a);
+
+/* ---- template-hash.c ---- */
+
+enum hash_format { HASH_HEX, HASH_HEX_UPPER, HASH_BASE64 };
+
+struct hash_method;
+
+struct part_hash {
+	const struct hash_method *method;
+	unsigned rounds;
+	unsigned truncate_bits; /* 0: all */
+	enum hash_format format;
+	const struct template *salt;
+	struct template_part of; /* what is hashed */
+};
+
+const struct hash_method *hash_method_find(struct span name);
+const char *hash_method_name(size_t i); /* NULL after the last */
+/* sets what the method does unless told otherwise; pkcs5 salts with the variable's name */
+void hash_defaults(struct part_hash *h, const struct hash_method *m);
+bool hash_salts_with_name(const struct hash_method *m);
+struct span hash_run(
+    const struct part_hash *h, struct span salt, struct span value, struct arena *a);
+
+/* ---- template-if.c ---- */
+
+struct if_op;
+
+struct part_if {
+	const struct if_op *op;
+	const struct template *left, *right, *yes, *no;
+	const regex_t *regex; /* ~ with a constant pattern: compiled; else NULL */
+};
+
+const struct if_op *if_op_find(struct span name);
+const char *if_op_names(void); /* for messages */
+/* Checks the constant operands and compiles a constant pattern. */
+bool if_prepare(struct part_if *c, struct err *err) MUST_CHECK;
+/* 1 true, 0 false, -1 *err */
+int if_compare(
+    const struct part_if *c, struct span left, struct span right, struct err *err) MUST_CHECK;
+
+#endif
