@@ -1,0 +1,1 @@
+"""Helpers of the system tests: servers under test, real mail servers, and clients."""
