@@ -30,5 +30,12 @@ const struct scheme *const scheme_table[] = {
     &scheme_plain_md4,
     &scheme_plain_md5,
     &scheme_ldap_md5,
+    &scheme_pbkdf2,
+    &scheme_cram_md5,
+    &scheme_hmac_md5,
+    &scheme_digest_md5,
+    &scheme_scram_sha1,
+    &scheme_scram_sha256,
+    &scheme_otp,
     NULL,
 };
