@@ -27,6 +27,7 @@ enum control_type {
 	CONTROL_COMMIT,	    /* u32 generation: everything is there, use it */
 	CONTROL_DROP,	    /* u32 generation: it failed elsewhere, forget it */
 	CONTROL_DRAIN,	    /* stop listening, finish what runs, exit 0 */
+	CONTROL_LOG,	    /* fd: the log was opened anew; logging_take_fd() */
 	/* child -> parent */
 	CONTROL_READY,	/* worker: the driver is open. front: u32 generation is in use */
 	CONTROL_FAILED, /* span: why, for a person. front: u32 generation first */
