@@ -39,9 +39,8 @@ struct protocol {
 	/* The request has ended (request.h says how); write the answer. It is freed after this. */
 	void (*reply)(struct conn *c, struct request *r);
 
-	/* Some names of a list, and its end (ok: it is complete); NULL: the protocol lists nothing. */
+	/* One name of a list, whose end is its reply; NULL: the protocol lists nothing. */
 	void (*list_item)(struct conn *c, struct request *r, struct span user);
-	void (*list_end)(struct conn *c, struct request *r, bool ok);
 
 	/* The connection is going away; its requests are freed after this. May be NULL. */
 	void (*closed)(struct conn *c);

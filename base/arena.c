@@ -11,7 +11,7 @@
 
 #include "base/mem.h"
 
-enum { CHUNK_SIZE = 4096, SPARE_MAX = 256, ALIGN = 16 };
+enum { CHUNK_SIZE = 2048, SPARE_MAX = 256, ALIGN = 16 };
 
 struct arena_chunk {
 	struct arena_chunk *next;

@@ -4,6 +4,8 @@
  */
 #include "base/log.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,11 +15,16 @@
 
 #include "base/buffer.h"
 
+enum { WAITING_MAX = 1024 * 1024 };
+
 static struct {
 	char prefix[96];
 	enum log_format format;
 	bool debug;
 	bool syslog;
+	bool batch;
+	struct buffer waiting;
+	unsigned long dropped;
 } state = {.prefix = "authd"};
 
 static const char *const level_names[] = {"Debug", "Info", "Warning", "Error", "Fatal"};
@@ -101,6 +108,59 @@ static void format_json(
 	buffer_append_char(b, '}');
 }
 
+/* Without blocking: what poll() finds writable takes PIPE_BUF bytes. False: not taken. */
+static bool write_now(struct span s)
+{
+	struct pollfd p = {STDERR_FILENO, POLLOUT, 0};
+	if (state.batch && (poll(&p, 1, 0) != 1 || (p.revents & POLLOUT) == 0))
+		return false;
+	return write(STDERR_FILENO, s.ptr, s.len) == (ssize_t)s.len;
+}
+
+/* As many whole lines as fit in one atomic write. */
+static size_t whole_lines(struct span s)
+{
+	if (s.len <= PIPE_BUF)
+		return s.len;
+	ssize_t end = span_rfind(span_first(s, PIPE_BUF), '\n');
+	return end >= 0 ? (size_t)end + 1 : s.len;
+}
+
+void log_flush(void)
+{
+	while (state.waiting.len > 0) {
+		struct span s = buffer_span(&state.waiting);
+		size_t n = whole_lines(s);
+		if (!write_now(span_first(s, n)))
+			break;
+		buffer_consume(&state.waiting, n);
+	}
+	if (state.waiting.len == 0)
+		buffer_free(&state.waiting);
+}
+
+void log_batch(bool on)
+{
+	state.batch = on;
+	if (!on)
+		log_flush();
+}
+
+/* Bounded: a log that nobody reads costs lines, not memory. */
+static void keep(struct buffer *line)
+{
+	if (state.waiting.len + line->len > WAITING_MAX) {
+		state.dropped++;
+		return;
+	}
+	if (state.dropped > 0) {
+		buffer_printf(&state.waiting, "%s: Warning: %lu log lines were lost\n",
+		    state.prefix, state.dropped);
+		state.dropped = 0;
+	}
+	buffer_append(&state.waiting, buffer_span(line));
+}
+
 static void emit(enum log_level level, struct span text, const struct log_value *values)
 {
 	struct buffer b = {0};
@@ -112,8 +172,10 @@ static void emit(enum log_level level, struct span text, const struct log_value 
 		syslog(syslog_levels[level], "%.*s", (int)b.len, b.data);
 	} else {
 		buffer_append_char(&b, '\n');
-		ssize_t n = write(STDERR_FILENO, b.data, b.len);
-		(void)n;
+		if (state.batch)
+			keep(&b);
+		else
+			write_now(buffer_span(&b));
 	}
 	buffer_free(&b);
 }

@@ -28,6 +28,13 @@ void log_warning(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_error(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_fatal(const char *fmt, ...) PRINTF_LIKE(1, 2); /* logs; does not exit */
 
+/*
+ * Gathers lines and writes them together at log_flush(). A log that does not
+ * take them (a full pipe) never blocks the caller: lines are dropped and counted.
+ */
+void log_batch(bool on);
+void log_flush(void);
+
 /* A line with named values beside the text; in JSON they are members, in text they are not shown.
  */
 struct log_value {

@@ -1,0 +1,244 @@
+/*
+ * The front's main loop, its timers and its line to the parent.
+ *
+ * One turn of the loop: take what has arrived, let it work, then write what
+ * has gathered, and free what has ended. That is where batches come from.
+ * Runs in: front. Fatal: the loss of the parent.
+ */
+#include "authd/front.h"
+
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "authd/conn.h"
+#include "authd/control.h"
+#include "authd/generation.h"
+#include "authd/request.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+/* ---- timers ---- */
+
+static const struct timeval tick_time = {0, WHEEL_TICK_MS * 1000};
+
+static void on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *ctx)
+{
+	struct front *f = ctx;
+	wheel_advance(&f->wheel, clock_ms());
+	if (f->wheel.running == 0) {
+		event_del(&f->tick);
+		f->ticking = false;
+	}
+}
+
+void front_timer_at(struct front *f, struct wheel_timer *t, int64_t due_ms)
+{
+	if (!f->ticking) {
+		/* the wheel stood still: bring it to the present before anything is put on it */
+		wheel_advance(&f->wheel, clock_ms());
+		event_add(&f->tick, &tick_time);
+		f->ticking = true;
+	}
+	wheel_start(&f->wheel, t, due_ms);
+}
+
+void front_timer_stop(struct front *f, struct wheel_timer *t)
+{
+	wheel_stop(&f->wheel, t);
+}
+
+/* ---- the parent ---- */
+
+static struct generation *find_generation(struct front *f, unsigned number)
+{
+	struct generation *g;
+	TAILQ_FOREACH(g, &f->generations, link)
+	{
+		if (g->number == number)
+			return g;
+	}
+	return NULL;
+}
+
+static void tell_parent(enum control_type type, unsigned generation, const char *text)
+{
+	struct err err = {0};
+	struct control_message m = {
+	    .type = type, .generation = generation, .text = span_of(text), .fd = -1};
+	if (!control_send(CONTROL_FD, &m, &err))
+		log_error("%s", err.text);
+}
+
+static void start_generation(struct front *f, const struct control_message *m)
+{
+	struct err err = {0};
+	struct buffer blob = {0};
+	if (!control_read_memfd(m->fd, &blob, &err) ||
+	    generation_new(f, m->generation, buffer_span(&blob), &err) == NULL)
+		tell_parent(CONTROL_FAILED, m->generation, err.text);
+	buffer_free(&blob);
+}
+
+/* text: uid and gid of the socket file, two 32-bit numbers */
+static void add_listener(struct generation *g, struct control_message *m)
+{
+	struct wire_reader r = wire_reader_of(m->text);
+	uid_t owner = wire_get_u32(&r);
+	gid_t group = wire_get_u32(&r);
+	if (!wire_done(&r))
+		owner = group = 0;
+	generation_set_listener(g, m->index, m->fd, owner, group);
+	m->fd = -1;
+}
+
+static void add_worker(struct generation *g, struct control_message *m)
+{
+	if (m->index >= g->pool_count)
+		return;
+	pool_add_link(&g->pools[m->index], m->fd);
+	m->fd = -1;
+}
+
+static void drain(struct front *f)
+{
+	struct conn *c;
+	struct generation *g;
+	f->draining = true;
+	TAILQ_FOREACH(g, &f->generations, link)
+	generation_stop_listening(g);
+	/* failures that are being delayed go out now */
+	TAILQ_FOREACH(c, &f->conns, entry)
+	{
+		struct request *r, *next;
+		for (r = TAILQ_FIRST(&c->requests); r != NULL; r = next) {
+			next = TAILQ_NEXT(r, conn_entry);
+			if (r->state == REQUEST_DELAY)
+				request_finish(r);
+		}
+	}
+}
+
+static void take_message(struct front *f, struct control_message *m)
+{
+	struct generation *g = find_generation(f, m->generation);
+	switch (m->type) {
+	case CONTROL_GENERATION:
+		start_generation(f, m);
+		return;
+	case CONTROL_DRAIN:
+		drain(f);
+		return;
+	default:
+		break;
+	}
+	if (g == NULL)
+		return;
+	switch (m->type) {
+	case CONTROL_LISTENER:
+		add_listener(g, m);
+		break;
+	case CONTROL_WORKER:
+		add_worker(g, m);
+		break;
+	case CONTROL_SECRETS:
+		generation_set_token_secret(g, m->text);
+		break;
+	case CONTROL_COMMIT:
+		generation_commit(g);
+		tell_parent(CONTROL_READY, g->number, "");
+		break;
+	case CONTROL_DROP:
+		if (g != f->current)
+			generation_free(g);
+		break;
+	default:
+		log_error("unexpected control message %d", (int)m->type);
+	}
+}
+
+static void on_control(evutil_socket_t fd, short what UNUSED, void *ctx)
+{
+	struct front *f = ctx;
+	struct control_message m;
+	struct err err = {0};
+	char buf[CONTROL_PACKET_MAX];
+	int got = control_receive(fd, &m, buf, sizeof(buf), &err);
+	if (got < 0) {
+		log_error("the parent is gone: %s", err.text);
+		f->finished = true;
+	}
+	if (got != 1)
+		return;
+	take_message(f, &m);
+	if (m.fd >= 0)
+		close(m.fd);
+	mem_wipe(buf, sizeof(buf));
+}
+
+/* ---- the loop ---- */
+
+/* While draining: is everything answered? Logins that wait for their client are not waited for. */
+static bool is_drained(struct front *f)
+{
+	struct conn *c;
+	TAILQ_FOREACH(c, &f->conns, entry)
+	{
+		if (c->busy_count > 0 || c->out.len > 0)
+			return false;
+	}
+	return true;
+}
+
+static void end_turn(struct front *f)
+{
+	while (f->dirty_links != NULL || f->dirty_conns != NULL) {
+		pool_flush(f);
+		conn_flush(f);
+	}
+	generation_reap(f);
+	log_flush();
+	if (f->draining && is_drained(f))
+		f->finished = true;
+}
+
+static void tear_down(struct front *f)
+{
+	struct conn *c;
+	struct generation *g;
+	while ((c = TAILQ_FIRST(&f->conns)) != NULL) {
+		conn_close(c, NULL);
+		conn_flush(f);
+	}
+	f->current = NULL;
+	while ((g = TAILQ_FIRST(&f->generations)) != NULL)
+		generation_free(g);
+	event_del(&f->tick);
+	event_del(&f->control);
+	event_base_free(f->base);
+	request_table_free(f->requests);
+}
+
+int front_main(void)
+{
+	struct front *f = mem_alloc(sizeof(*f));
+	f->base = event_base_new();
+	if (f->base == NULL)
+		mem_panic("no event base");
+	f->pid = (uint32_t)getpid();
+	f->requests = request_table_new();
+	TAILQ_INIT(&f->generations);
+	TAILQ_INIT(&f->conns);
+	wheel_init(&f->wheel, clock_ms());
+	evutil_make_socket_nonblocking(CONTROL_FD);
+	event_assign(&f->tick, f->base, -1, EV_PERSIST, on_tick, f);
+	event_assign(&f->control, f->base, CONTROL_FD, EV_READ | EV_PERSIST, on_control, f);
+	event_add(&f->control, NULL);
+	log_batch(true);
+	while (!f->finished && event_base_loop(f->base, EVLOOP_ONCE) == 0)
+		end_turn(f);
+	int status = f->draining ? EX_OK : EX_SOFTWARE;
+	tear_down(f);
+	log_flush();
+	mem_free(&f);
+	return status;
+}

@@ -1,0 +1,47 @@
+/*
+ * The front: the process that faces the clients. One event loop, no threads,
+ * no database. This struct is its whole state; there is one.
+ */
+#ifndef AUTHD_FRONT_H
+#define AUTHD_FRONT_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <sys/queue.h>
+
+#include "base/wheel.h"
+
+struct conn;
+struct generation;
+struct request_table;
+
+TAILQ_HEAD(conn_list, conn);
+TAILQ_HEAD(generation_list, generation);
+
+struct front {
+	struct event_base *base;
+	struct wheel wheel;
+	struct event tick; /* drives the wheel while a timer runs */
+	bool ticking;
+	struct event control;		    /* the parent */
+	struct generation *current;	    /* for new requests; NULL before the first */
+	struct generation_list generations; /* current, being built, and retired but still used */
+	struct conn_list conns;
+	size_t conn_count;
+	struct conn *dirty_conns; /* something to write or to free, at the end of the turn */
+	struct pool_link *dirty_links;
+	struct request_table *requests;
+	uint32_t pid;		   /* SPID */
+	uint32_t last_connect_uid; /* CUID */
+	bool draining;
+	bool finished; /* leave the loop */
+};
+
+/* Entry of the child process; returns the exit status. Descriptor 3 is the control socket. */
+int front_main(void);
+
+/* Starts a timer of the front's wheel, in ms from now or at a time of clock_ms(). */
+void front_timer_at(struct front *f, struct wheel_timer *t, int64_t due_ms);
+void front_timer_stop(struct front *f, struct wheel_timer *t);
+
+#endif

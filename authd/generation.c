@@ -1,0 +1,210 @@
+/*
+ * Generations: made from the parent's blob, committed, retired, reaped.
+ * Runs in: front.
+ */
+#include "authd/generation.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "authd/conn.h"
+#include "authd/username.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum { ACCEPT_BATCH = 64 };
+
+static void compile_dbs(struct generation *g, struct scope *s, const struct config_scope *from)
+{
+	size_t size = sizeof(struct config_db *);
+	s->passdbs = arena_alloc(&g->arena, (from->passdb_count + 1) * size);
+	s->masterdbs = arena_alloc(&g->arena, (from->passdb_count + 1) * size);
+	s->userdbs = arena_alloc(&g->arena, (from->userdb_count + 1) * size);
+	for (size_t i = 0; i < from->passdb_count; i++) {
+		const struct config_db *db = &from->passdbs[i];
+		if (db->set->master)
+			s->masterdbs[s->masterdb_count++] = db;
+		else
+			s->passdbs[s->passdb_count++] = db;
+	}
+	for (size_t i = 0; i < from->userdb_count; i++)
+		s->userdbs[s->userdb_count++] = &from->userdbs[i];
+}
+
+static void compile_scopes(struct generation *g)
+{
+	const struct config *c = g->config;
+	g->scopes = arena_alloc(&g->arena, c->scope_count * sizeof(*g->scopes));
+	for (size_t i = 0; i < c->scope_count; i++) {
+		g->scopes[i].auth = c->scopes[i].auth;
+		username_compile(&g->scopes[i]);
+		compile_dbs(g, &g->scopes[i], &c->scopes[i]);
+	}
+}
+
+static bool compile_mechs(struct generation *g, struct err *err)
+{
+	struct span names = span_of(g->config->scopes[0].auth->mechanisms), rest = names, word;
+	size_t count = 0;
+	while (span_word(&rest, " ,\t", &word))
+		count++;
+	g->mechs = arena_alloc(&g->arena, (count + 1) * sizeof(*g->mechs));
+	count = 0;
+	while (span_word(&names, " ,\t", &word)) {
+		g->mechs[count] = mech_find(word);
+		if (g->mechs[count++] == NULL)
+			return err_set(err, EX_CONFIG, "auth_mechanisms: unknown mechanism %.*s",
+			    SPAN_ARG(word));
+	}
+	return true;
+}
+
+static void make_pools(struct generation *g)
+{
+	const struct config *c = g->config;
+	g->pool_count = c->pool_count;
+	g->pools = arena_alloc(&g->arena, (c->pool_count + 1) * sizeof(*g->pools));
+	for (size_t i = 0; i < c->pool_count; i++)
+		pool_init(&g->pools[i], g->front, c->pools[i].driver);
+}
+
+static void make_listeners(struct generation *g)
+{
+	const struct config *c = g->config;
+	g->listener_count = c->listener_count;
+	g->listeners = arena_alloc(&g->arena, (c->listener_count + 1) * sizeof(*g->listeners));
+	for (size_t i = 0; i < c->listener_count; i++)
+		g->listeners[i] =
+		    (struct listener){.front = g->front, .config = &c->listeners[i], .fd = -1};
+}
+
+struct generation *generation_new(
+    struct front *f, unsigned number, struct span blob, struct err *err)
+{
+	struct config *config = config_import_front(blob, err);
+	if (config == NULL)
+		return NULL;
+	struct generation *g = mem_alloc(sizeof(*g));
+	g->front = f;
+	g->number = number;
+	g->config = config;
+	compile_scopes(g);
+	make_pools(g);
+	make_listeners(g);
+	TAILQ_INSERT_TAIL(&f->generations, g, link);
+	if (!compile_mechs(g, err)) {
+		generation_free(g);
+		return NULL;
+	}
+	return g;
+}
+
+/* ---- listening ---- */
+
+static void on_connect(evutil_socket_t fd, short what UNUSED, void *ctx)
+{
+	struct listener *l = ctx;
+	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (client < 0 && errno == EINTR)
+			continue;
+		if (client < 0) {
+			if (errno != EAGAIN && errno != ECONNABORTED)
+				log_error(
+				    "accept on %s: %s", l->config->set->path, strerror(errno));
+			return;
+		}
+		conn_accept(l, client);
+	}
+}
+
+void generation_set_listener(struct generation *g, size_t index, int fd, uid_t owner, gid_t group)
+{
+	if (index >= g->listener_count || g->listeners[index].fd >= 0) {
+		close(fd);
+		return;
+	}
+	struct listener *l = &g->listeners[index];
+	l->fd = fd;
+	l->owner = owner;
+	l->group = group;
+	event_assign(&l->event, g->front->base, fd, EV_READ | EV_PERSIST, on_connect, l);
+}
+
+void generation_set_token_secret(struct generation *g, struct span secret)
+{
+	g->token_secret = secret_of(arena_dup(&g->arena, secret));
+}
+
+void generation_stop_listening(struct generation *g)
+{
+	for (size_t i = 0; i < g->listener_count; i++) {
+		struct listener *l = &g->listeners[i];
+		if (l->fd < 0)
+			continue;
+		event_del(&l->event);
+		close(l->fd);
+		l->fd = -1;
+	}
+}
+
+void generation_commit(struct generation *g)
+{
+	struct front *f = g->front;
+	for (size_t i = 0; i < g->listener_count; i++) {
+		if (g->listeners[i].fd >= 0)
+			event_add(&g->listeners[i].event, NULL);
+	}
+	if (f->current != NULL) {
+		generation_stop_listening(f->current);
+		f->current->retired = true;
+	}
+	f->current = g;
+}
+
+/* ---- end ---- */
+
+void generation_unref(struct generation *g)
+{
+	/* freed at the end of the turn: a pool of it may be up the call stack */
+	g->users--;
+}
+
+void generation_reap(struct front *f)
+{
+	struct generation *g, *next;
+	for (g = TAILQ_FIRST(&f->generations); g != NULL; g = next) {
+		next = TAILQ_NEXT(g, link);
+		if (g->retired && g->users == 0)
+			generation_free(g);
+	}
+}
+
+void generation_free(struct generation *g)
+{
+	generation_stop_listening(g);
+	for (size_t i = 0; i < g->pool_count; i++)
+		pool_close(&g->pools[i]);
+	TAILQ_REMOVE(&g->front->generations, g, link);
+	arena_free(&g->arena);
+	config_free(&g->config);
+	mem_free(&g);
+}
+
+/* ---- use ---- */
+
+const struct scope *generation_scope(const struct generation *g, struct span service)
+{
+	return &g->scopes[config_scope_for(g->config, service) - g->config->scopes];
+}
+
+const struct mech *generation_mech(const struct generation *g, struct span name)
+{
+	for (size_t i = 0; g->mechs[i] != NULL; i++) {
+		if (span_eq_ci(name, span_of(g->mechs[i]->name)))
+			return g->mechs[i];
+	}
+	return NULL;
+}

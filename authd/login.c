@@ -1,0 +1,414 @@
+/*
+ * The login: where mechanism, chain and client meet.
+ *
+ * What a failure looks like from outside is decided here and nowhere else:
+ * an outage is never told as a wrong password, no delay goes past the time
+ * that the client waits, and public reasons are an enumerated few.
+ * Runs in: front.
+ */
+#include "authd/login.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include "authd/extra-fields.h"
+#include "authd/passdb.h"
+#include "authd/username.h"
+#include "base/log.h"
+
+static void step(struct request *r);
+
+/* ---- ends ---- */
+
+static void delay_then_finish(struct request *r, int64_t until_ms)
+{
+	request_forget_id(r);
+	if (until_ms > r->deadline_ms)
+		until_ms = r->deadline_ms;
+	if (until_ms <= clock_ms()) {
+		request_finish(r);
+		return;
+	}
+	request_set_state(r, REQUEST_DELAY);
+	front_timer_at(r->conn->front, &r->timer, until_ms);
+}
+
+/*
+ * MTAs' clients take every FAIL as a wrong password; only a closed connection
+ * makes them say "try again". The connection is closed when nothing else waits
+ * on it, and at the latest when this client would have given up.
+ */
+static void end_internal(struct request *r)
+{
+	r->verdict = VERDICT_INTERNAL;
+	r->code = REPLY_TEMP_FAIL;
+	if (!r->nologin) {
+		delay_then_finish(r, clock_ms() + (int64_t)r->scope->auth->internal_failure_delay);
+		return;
+	}
+	struct conn *c = r->conn;
+	struct request *other;
+	r->close_instead = true;
+	c->close_when_idle = true;
+	request_forget_id(r);
+	TAILQ_FOREACH(other, &c->requests, conn_entry)
+	{
+		if (!other->close_instead) {
+			request_set_state(r, REQUEST_DELAY);
+			front_timer_at(c->front, &r->timer, r->deadline_ms);
+			return;
+		}
+	}
+	request_finish(r);
+}
+
+static void end_failure(struct request *r, enum verdict v)
+{
+	if (v == VERDICT_INTERNAL) {
+		end_internal(r);
+		return;
+	}
+	r->verdict = v;
+	if (v == VERDICT_DISABLED) {
+		r->code = REPLY_USER_DISABLED;
+	} else if (v == VERDICT_EXPIRED) {
+		r->code = REPLY_PASS_EXPIRED;
+		r->reason = SPAN_LIT("Password expired");
+	} else if (r->master == MASTER_TARGET) {
+		r->code = REPLY_AUTHZ_FAIL;
+	}
+	uint64_t delay = r->nodelay ? 0 : r->scope->auth->failure_delay;
+	delay_then_finish(r, clock_ms() + (int64_t)delay);
+}
+
+void login_refuse_now(struct request *r, enum reply_code code, const char *reason)
+{
+	r->verdict = VERDICT_MISMATCH;
+	r->code = code;
+	r->reason = span_of(reason);
+	request_forget_id(r);
+	request_finish(r);
+}
+
+static void end_refused(struct request *r, const char *why)
+{
+	char source[32];
+	size_t n = 0;
+	for (const char *p = r->mech->name; *p != '\0' && n < sizeof(source) - 1; p++)
+		source[n++] = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
+	source[n] = '\0';
+	auth_log_failure(r, source, span_of(why));
+	request_path_add(r, source, VERDICT_MISMATCH);
+	end_failure(r, VERDICT_MISMATCH);
+}
+
+/* A yes that nobody's password stands behind is for those who route on it, not for an MTA. */
+static bool is_routing_only(const struct request *r)
+{
+	bool routes = r->conn->type == LISTENER_LOGIN;
+	return fields_has(&r->fields, "proxy") && !routes && !r->password_compared &&
+	       (r->mech->flags & MECH_PLAINTEXT) != 0;
+}
+
+static void end_success(struct request *r)
+{
+	passdb_fields_settle_proxy(r);
+	if (is_routing_only(r)) {
+		end_refused(r, "a proxy field without a password check is no login here");
+		return;
+	}
+	r->verdict = VERDICT_OK;
+	if (r->conn->type != LISTENER_LOGIN && r->conn->type != LISTENER_TOKEN_LOGIN)
+		request_forget_id(r);
+	int64_t wait_s = r->delay_until > 0 ? r->delay_until - (int64_t)time(NULL) : 0;
+	if (wait_s <= 0) {
+		request_finish(r);
+		return;
+	}
+	int64_t until = clock_ms() + wait_s * 1000;
+	if (until > r->deadline_ms) {
+		auth_log_failure(r, "delay_until",
+		    SPAN_LIT("the client does not wait that long; told to try again"));
+		end_internal(r);
+		return;
+	}
+	request_set_state(r, REQUEST_DELAY);
+	front_timer_at(r->conn->front, &r->timer, until);
+}
+
+/* ---- the mechanism's wishes ---- */
+
+static bool take_user(struct request *r)
+{
+	struct err err = {0};
+	if (r->user_set)
+		return true;
+	if (username_set_login(r, r->io.user, r->io.authzid, &err)) {
+		r->io.user = r->vars.v[VAR_USER];
+		return true;
+	}
+	end_refused(r, arena_cstr(&r->arena, span_of(err.text)));
+	return false;
+}
+
+/* Control characters never were part of a password here; some backends' protocols could not carry
+ * them. */
+static bool password_is_legal(struct secret password)
+{
+	struct span p = secret_reveal(password);
+	for (size_t i = 0; i < p.len; i++) {
+		if (p.ptr[i] == '\x01' || p.ptr[i] == '\t' || p.ptr[i] == '\r' || p.ptr[i] == '\n')
+			return false;
+	}
+	return true;
+}
+
+static void ask_passdbs(struct request *r, const char *scheme)
+{
+	if (!take_user(r))
+		return;
+	if (scheme == NULL && !password_is_legal(r->io.password)) {
+		end_refused(r, "Attempted login with password having illegal chars");
+		return;
+	}
+	if (r->master != MASTER_WANTED) {
+		passdb_start(r, false, scheme);
+		return;
+	}
+	if (r->scope->masterdb_count == 0) {
+		end_refused(r, "Attempted master login with no master passdbs");
+		return;
+	}
+	r->master = MASTER_CHECKING;
+	passdb_start(r, true, scheme);
+}
+
+static void challenge(struct request *r)
+{
+	request_set_state(r, REQUEST_CLIENT);
+	front_timer_at(r->conn->front, &r->timer, clock_ms() + REQUEST_CLIENT_MS);
+	r->conn->protocol->challenge(r->conn, r, r->io.out);
+}
+
+/* The mechanism is done. Its last words go with the OK, or before it where the client is older. */
+static void mech_done(struct request *r)
+{
+	if (r->io.out.ptr != NULL && !r->has_final_data) {
+		r->has_final_data = true;
+		r->final_data = arena_dup(&r->arena, r->io.out);
+		if (!r->final_resp_ok) {
+			challenge(r);
+			return;
+		}
+	}
+	if (!take_user(r))
+		return;
+	if (r->master == MASTER_WANTED) {
+		end_refused(r, "a mechanism without a password cannot log in as somebody else");
+		return;
+	}
+	end_success(r);
+}
+
+static void step(struct request *r)
+{
+	for (;;) {
+		struct mech_io *io = &r->io;
+		io->out = SPAN_NULL;
+		switch (r->mech->step(r->mech, r->mech_state, io)) {
+		case MECH_CLIENT:
+			challenge(r);
+			return;
+		case MECH_USER:
+			if (!take_user(r))
+				return;
+			continue;
+		case MECH_VERIFY:
+			ask_passdbs(r, NULL);
+			return;
+		case MECH_CREDENTIAL:
+			ask_passdbs(r, io->scheme);
+			return;
+		case MECH_DONE:
+			mech_done(r);
+			return;
+		case MECH_FAIL:
+			if (r->mech_failed_by_verdict)
+				end_failure(r, r->io.verdict);
+			else
+				end_refused(r, io->why != NULL ? io->why : "invalid input");
+			return;
+		}
+	}
+}
+
+static bool message_is_legal(struct request *r, struct span data)
+{
+	if ((r->mech->flags & MECH_ALLOW_NUL) != 0 || span_find(data, '\0') < 0)
+		return true;
+	end_refused(r, "Unexpected NUL in the client's message");
+	return false;
+}
+
+/* Built when a mechanism starts; spans point into the request and its generation. */
+static void fill_context(struct request *r)
+{
+	static char hostname[256];
+	if (hostname[0] == '\0' && gethostname(hostname, sizeof(hostname) - 1) != 0)
+		hostname[0] = '-';
+	struct mech_context *mc = arena_alloc(&r->arena, sizeof(*mc));
+	bool token = r->conn->type == LISTENER_TOKEN || r->conn->type == LISTENER_TOKEN_LOGIN;
+	mc->service = r->vars.v[VAR_SERVICE];
+	mc->session = r->vars.v[VAR_SESSION];
+	mc->cert_username = r->cert_username;
+	mc->anonymous_username = span_of(r->scope->auth->anonymous_username);
+	mc->realms = span_of(r->scope->auth->realms);
+	mc->hostname = span_of(hostname);
+	mc->server_pid = r->conn->front->pid;
+	mc->connect_uid = r->conn->connect_uid;
+	mc->token_secret = token ? r->generation->token_secret : SECRET_NULL;
+	r->io.context = mc;
+}
+
+static bool cert_is_satisfied(struct request *r)
+{
+	const struct auth_settings *set = r->scope->auth;
+	if (set->ssl_require_client_cert && !r->valid_cert) {
+		auth_log_failure(r, "ssl", SPAN_LIT("Client didn't present valid SSL certificate"));
+		return false;
+	}
+	if (set->ssl_username_from_cert && r->cert_username.len == 0 && r->valid_cert) {
+		auth_log_failure(r, "ssl", SPAN_LIT("SSL certificate is missing username"));
+		return false;
+	}
+	return true;
+}
+
+void login_start(struct request *r, struct span initial)
+{
+	r->mech_state = arena_alloc(&r->arena, r->mech->state_size);
+	r->io = (struct mech_io){.arena = &r->arena, .fields = &r->fields};
+	r->vars.v[VAR_MECH] = span_of(r->mech->name);
+	if (r->valid_cert)
+		r->vars.v[VAR_CERT] = SPAN_LIT("valid");
+	fill_context(r);
+	if (!cert_is_satisfied(r)) {
+		login_refuse_now(r, REPLY_NONE, NULL);
+		return;
+	}
+	if (initial.ptr != NULL && !message_is_legal(r, initial))
+		return;
+	r->io.in = initial;
+	if (initial.ptr == NULL && (r->mech->flags & MECH_SERVER_FIRST) == 0) {
+		r->io.out = SPAN_LIT("");
+		challenge(r);
+		return;
+	}
+	step(r);
+}
+
+void login_continue(struct request *r, struct span data)
+{
+	front_timer_stop(r->conn->front, &r->timer);
+	request_restart_deadline(r);
+	request_set_state(r, REQUEST_MECH);
+	if (r->has_final_data) {
+		/* the client has seen the server's proof; what it says to it does not matter */
+		r->has_final_data = false;
+		end_success(r);
+		return;
+	}
+	if (!message_is_legal(r, data))
+		return;
+	r->io.in = data;
+	step(r);
+}
+
+/* ---- the passdbs' answer ---- */
+
+/* The master is who he says; now it is about the user that he wants to be. */
+static void become_target(struct request *r)
+{
+	struct chain *c = &r->passdb_chain;
+	const struct db_settings *set = c->next > 0 ? c->dbs[c->next - 1]->set : NULL;
+	struct vars *v = &r->vars;
+	v->v[VAR_MASTER_USER] = v->v[VAR_USER];
+	v->v[VAR_USER] = v->v[VAR_LOGIN_USER];
+	v->v[VAR_LOGIN_USER] = SPAN_NULL;
+	r->master = MASTER_TARGET;
+	auth_log_failure(r, r->mech->name,
+	    arena_printf(&r->arena, "Master user %.*s logging in as %.*s",
+		SPAN_ARG(v->v[VAR_MASTER_USER]), SPAN_ARG(v->v[VAR_USER])));
+	bool look_further = set != NULL && (set->pass || set->result_success == RULE_CONTINUE ||
+					       set->result_success == RULE_CONTINUE_OK ||
+					       set->result_success == RULE_CONTINUE_FAIL);
+	if (look_further)
+		passdb_start(r, false, r->wanted_scheme == NULL ? NULL : "");
+	else
+		login_passdb_done(r, VERDICT_OK);
+}
+
+/* The master list says yes by "continue" as well: the success then is that it was verified. */
+static bool master_is_good(const struct request *r, enum verdict v)
+{
+	return v == VERDICT_OK ||
+	       (v != VERDICT_DISABLED && v != VERDICT_EXPIRED && r->passdb_chain.verified);
+}
+
+void login_passdb_done(struct request *r, enum verdict v)
+{
+	if (r->master == MASTER_CHECKING && master_is_good(r, v)) {
+		become_target(r);
+		return;
+	}
+	r->io.user = r->vars.v[VAR_USER];
+	r->io.verdict = v;
+	r->io.credential = r->credential;
+	r->mech_failed_by_verdict = v != VERDICT_OK;
+	step(r);
+}
+
+/* ---- the log ---- */
+
+static const char *kind_name(const struct request *r)
+{
+	switch (r->kind) {
+	case REQUEST_LOGIN:
+		return "login";
+	case REQUEST_USER:
+		return "userdb lookup";
+	case REQUEST_PASS:
+		return "passdb lookup";
+	default:
+		return "list";
+	}
+}
+
+void login_log_end(struct request *r)
+{
+	const struct span *v = r->vars.v;
+	int64_t took = clock_us() - r->started_us;
+	struct span path = buffer_span(&r->path);
+	const char *mech = r->mech != NULL ? r->mech->name : "-";
+	const struct log_value values[] = {
+	    {.name = "serial", .is_number = true, .number = (int64_t)r->serial},
+	    {.name = "kind", .text = span_of(kind_name(r))},
+	    {.name = "protocol", .text = span_of(r->conn->protocol->name)},
+	    {.name = "service", .text = v[VAR_SERVICE]},
+	    {.name = "mechanism", .text = span_of(mech)},
+	    {.name = "user", .text = v[VAR_USER]},
+	    {.name = "master", .text = v[VAR_MASTER_USER]},
+	    {.name = "rip", .text = v[VAR_RIP]},
+	    {.name = "session", .text = v[VAR_SESSION]},
+	    {.name = "path", .text = path},
+	    {.name = "verdict", .text = span_of(verdict_name(r->verdict))},
+	    {.name = "usec", .is_number = true, .number = took},
+	    {0},
+	};
+	log_event(LOG_LEVEL_INFO, values,
+	    "%s: user=<%.*s>, method=%s, service=%.*s, rip=%.*s, session=<%.*s>, path=%.*s, "
+	    "verdict=%s, serial=%llx, %lld us",
+	    kind_name(r), SPAN_ARG(v[VAR_USER]), mech, SPAN_ARG(v[VAR_SERVICE]),
+	    SPAN_ARG(v[VAR_RIP]), SPAN_ARG(v[VAR_SESSION]), SPAN_ARG(path),
+	    verdict_name(r->verdict), (unsigned long long)r->serial, (long long)took);
+}

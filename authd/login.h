@@ -1,0 +1,23 @@
+/*
+ * A login from AUTH to its end: steps the mechanism, asks the passdbs, decides
+ * how a failure is told and when. Runs in: front.
+ */
+#ifndef AUTHD_LOGIN_H
+#define AUTHD_LOGIN_H
+
+#include "authd/request.h"
+
+/* r->mech and the parameters are set. initial: NULL pointer when there is no initial response. */
+void login_start(struct request *r, struct span initial);
+/* The client's answer to a challenge, decoded. */
+void login_continue(struct request *r, struct span data);
+/* From the passdb chain. */
+void login_passdb_done(struct request *r, enum verdict v);
+
+/* Ends a login at once, without a delay, as a protocol error does. */
+void login_refuse_now(struct request *r, enum reply_code code, const char *reason);
+
+/* The one line that ends each request. */
+void login_log_end(struct request *r);
+
+#endif

@@ -1,0 +1,190 @@
+/*
+ * The passdb chain at work. Runs in: front.
+ */
+#include "authd/passdb.h"
+
+#include <stdio.h>
+
+#include "authd/extra-fields.h"
+#include "authd/login.h"
+#include "authd/lookup.h"
+#include "authd/userdb.h"
+#include "base/log.h"
+
+void request_path_add(struct request *r, const char *source, enum verdict v)
+{
+	if (r->path.len > 0)
+		buffer_append_char(&r->path, ',');
+	buffer_append_str(&r->path, source);
+	buffer_append_char(&r->path, ':');
+	buffer_append_str(&r->path, verdict_name(v));
+}
+
+/* At most 64 bytes, so that a hostile name cannot fill the log; commas would forge the next field.
+ */
+static struct span name_for_log(struct request *r, char *buf, size_t size)
+{
+	struct span user = r->vars.v[VAR_USER];
+	size_t n = 0;
+	if (user.len == 0)
+		return SPAN_LIT("?");
+	for (; n < user.len && n < size; n++) {
+		char c = user.ptr[n];
+		bool odd = (unsigned char)c < 0x20 || c == 0x7f || c == ',' || c == '(' || c == ')';
+		buf[n] = odd ? '?' : c;
+	}
+	return span_make(buf, n);
+}
+
+void auth_log_failure(struct request *r, const char *source, struct span what)
+{
+	char name[64];
+	const struct span *v = r->vars.v;
+	struct span user = name_for_log(r, name, sizeof(name));
+	bool has_session = v[VAR_SESSION].len > 0, has_rip = v[VAR_RIP].len > 0;
+	const struct log_value values[] = {
+	    {.name = "user", .text = user},
+	    {.name = "rip", .text = v[VAR_RIP]},
+	    {.name = "session", .text = v[VAR_SESSION]},
+	    {.name = "source", .text = span_of(source)},
+	    {0},
+	};
+	log_event(LOG_LEVEL_INFO, values, "%s(%.*s%s%.*s%s%s%.*s%s): %.*s", source, SPAN_ARG(user),
+	    has_rip ? "," : "", SPAN_ARG(v[VAR_RIP]), r->master == MASTER_CHECKING ? ",master" : "",
+	    has_session ? ",<" : "", SPAN_ARG(v[VAR_SESSION]), has_session ? ">" : "",
+	    SPAN_ARG(what));
+}
+
+static const char *default_text(enum verdict v)
+{
+	switch (v) {
+	case VERDICT_MISMATCH:
+		return "Password mismatch";
+	case VERDICT_UNKNOWN_USER:
+		return "unknown user";
+	case VERDICT_DISABLED:
+		return "user is disabled";
+	case VERDICT_EXPIRED:
+		return "password expired";
+	case VERDICT_NO_SCHEME:
+		return "no credentials in the scheme that is needed";
+	default:
+		return "internal failure";
+	}
+}
+
+static void log_verdict(struct request *r, enum verdict v, struct span detail)
+{
+	if (v == VERDICT_OK || v == VERDICT_NEXT || r->checking_existence)
+		return;
+	if (detail.len == 0)
+		detail = span_of(default_text(v));
+	auth_log_failure(r, r->db->set->driver, detail);
+}
+
+/* ---- one passdb ---- */
+
+static void chain_done(struct request *r)
+{
+	enum verdict v = chain_passdb_end(&r->passdb_chain);
+	if (r->checking_existence)
+		userdb_existence_known(r, v);
+	else if (r->kind == REQUEST_LOGIN)
+		login_passdb_done(r, v);
+	else
+		lookup_passdb_done(r, v);
+}
+
+static void ask_next(struct request *r)
+{
+	const char *mech = r->mech != NULL ? r->mech->name : NULL;
+	struct chain *c = &r->passdb_chain;
+	r->db = chain_next_passdb(c, mech, r->vars.v[VAR_USER]);
+	if (r->db == NULL) {
+		struct span none = SPAN_LIT("All password databases were skipped");
+		if (!c->asked_any)
+			auth_log_failure(r, r->mech != NULL ? r->mech->name : "passdb", none);
+		chain_done(r);
+		return;
+	}
+	r->asking = ASKING_PASSDB;
+	r->field_failure = NULL;
+	r->vars.v[VAR_ID] = arena_printf(&r->arena, "%u", r->db->id);
+	r->kept = fields_snapshot(&r->fields);
+	r->kept_userdb = fields_snapshot(&r->userdb);
+	r->kept_user = r->vars.v[VAR_USER];
+	if (!passdb_fields_expand(r, r->db->set->default_fields)) {
+		struct channel_answer an = {.verdict = VERDICT_INTERNAL};
+		an.fields = fields_in(&r->arena);
+		passdb_answered(r, &an);
+		return;
+	}
+	unsigned flags = c->verified ? ASK_SKIP_PASSWORD : 0;
+	if (fields_has(&r->fields, "nopassword"))
+		flags |= ASK_NOPASSWORD;
+	bool verify = r->wanted_scheme == NULL;
+	pool_ask(&r->generation->pools[r->db->pool], r,
+	    verify ? CHANNEL_VERIFY : CHANNEL_CREDENTIAL, flags, r->wanted_scheme);
+}
+
+void passdb_start(struct request *r, bool master_list, const char *scheme)
+{
+	const struct scope *s = r->scope;
+	bool verified = r->master == MASTER_TARGET;
+	r->passdb_chain = master_list ? chain_of(s->masterdbs, s->masterdb_count)
+				      : chain_of(s->passdbs, s->passdb_count);
+	r->passdb_chain.verified = verified;
+	r->wanted_scheme = scheme;
+	ask_next(r);
+}
+
+/* Takes over what a passdb that said ok (or passed) told; its verdict after its own conditions. */
+static enum verdict take_fields(struct request *r, const struct channel_answer *an)
+{
+	enum verdict v = an->verdict;
+	for (size_t i = 0; i < an->fields.count; i++)
+		passdb_field_set(r, an->fields.items[i].key, an->fields.items[i].value);
+	if (!passdb_fields_expand(r, r->db->set->override_fields))
+		return VERDICT_INTERNAL;
+	if (fields_has(&r->fields, "noauthenticate")) {
+		fields_remove(&r->fields, "noauthenticate");
+		v = VERDICT_NEXT;
+	}
+	if (passdb_fields_check(r))
+		return v;
+	auth_log_failure(r, r->db->set->driver, span_of(r->field_failure));
+	return VERDICT_UNKNOWN_USER;
+}
+
+static void roll_back(struct request *r)
+{
+	r->fields = r->kept;
+	r->userdb = r->kept_userdb;
+	r->vars.v[VAR_USER] = r->kept_user;
+	r->prefetched = r->prefetched && r->userdb.count > 0;
+}
+
+void passdb_answered(struct request *r, const struct channel_answer *an)
+{
+	enum verdict v = an->verdict;
+	r->asking = ASKING_NOTHING;
+	request_set_state(r, REQUEST_MECH);
+	log_verdict(r, v, an->detail);
+	if (fields_has(&an->fields, "nodelay"))
+		r->nodelay = true;
+	if (v == VERDICT_OK || v == VERDICT_NEXT)
+		v = take_fields(r, an);
+	request_path_add(r, r->db->set->driver, v);
+	if (v == VERDICT_OK) {
+		r->password_compared = r->password_compared || an->has_password;
+		if (secret_is_set(an->credential))
+			r->credential = an->credential;
+	} else if (v != VERDICT_NEXT) {
+		roll_back(r);
+	}
+	fields_remove(&r->fields, "nopassword"); /* holds for this passdb only */
+	if (chain_passdb_verdict(&r->passdb_chain, v))
+		ask_next(r);
+	else
+		chain_done(r);
+}

@@ -1,0 +1,23 @@
+/*
+ * Running the passdb chain of a request: asks pool after pool, as the chain's
+ * tables say. Runs in: front.
+ */
+#ifndef AUTHD_PASSDB_H
+#define AUTHD_PASSDB_H
+
+#include "authd/request.h"
+
+/*
+ * Starts at the scope's passdbs (or the master ones). scheme: NULL to verify
+ * r->io.password; "" to know whether the user is there; else the credential
+ * wanted. Ends in login_passdb_done() or lookup_passdb_done().
+ */
+void passdb_start(struct request *r, bool master_list, const char *scheme);
+void passdb_answered(struct request *r, const struct channel_answer *an);
+
+/* The line that an administrator and fail2ban look for: "driver(user,ip): what" */
+void auth_log_failure(struct request *r, const char *source, struct span what);
+/* "driver:verdict" for the line that ends the request */
+void request_path_add(struct request *r, const char *source, enum verdict v);
+
+#endif

@@ -1,0 +1,409 @@
+/*
+ * Pools: questions out, answers in, dead workers survived. A question whose
+ * worker died is asked once more of another one: lookups have no side
+ * effects. Runs in: front. Owns the channels' front ends.
+ */
+#include "authd/pool.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "authd/request.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum {
+	TRIES_MAX = 2,
+	READ_CHUNK = 256 * 1024,
+	DOWN_GRACE_MS = 2000, /* a restarting worker is waited for this long */
+};
+
+static struct request *ticket_request(struct pool_ticket *t)
+{
+	return CONTAINER_OF(t, struct request, ticket);
+}
+
+static void link_mark_dirty(struct pool_link *l)
+{
+	if (l->dirty)
+		return;
+	struct front *f = l->pool->front;
+	l->dirty = true;
+	l->next_dirty = f->dirty_links;
+	f->dirty_links = l;
+}
+
+static void answer_internal(struct request *r, const char *why)
+{
+	struct channel_answer an = {
+	    .serial = r->serial,
+	    .verdict = VERDICT_INTERNAL,
+	    .detail = span_of(why),
+	    .fields = fields_in(&r->arena),
+	};
+	request_answered(r, &an);
+}
+
+/* ---- choosing and asking ---- */
+
+static struct pool_link *choose_link(struct pool *p)
+{
+	struct pool_link *best = NULL, *l;
+	TAILQ_FOREACH(l, &p->links, entry)
+	{
+		if (!l->ready || l->asked_count >= l->hello.slots)
+			continue;
+		if (best == NULL || l->asked_count < best->asked_count)
+			best = l;
+	}
+	return best;
+}
+
+static void send_question(struct pool_link *l, struct pool_ticket *t)
+{
+	struct request *r = ticket_request(t);
+	struct channel_question q = {
+	    .serial = r->serial,
+	    .ask = t->ask,
+	    .flags = t->flags,
+	    .deadline_ms = r->deadline_ms,
+	    .scheme = span_of(t->scheme),
+	    .vars = r->vars,
+	    .passdb_fields = r->fields,
+	};
+	if (t->ask == CHANNEL_VERIFY)
+		q.password = r->io.password;
+	channel_put_ask(&l->out, &q, l->hello.needs);
+	t->link = l;
+	t->tries++;
+	TAILQ_INSERT_TAIL(&l->asked, t, entry);
+	l->asked_count++;
+	link_mark_dirty(l);
+}
+
+static void pump(struct pool *p)
+{
+	struct pool_ticket *t;
+	struct pool_link *l;
+	while ((t = TAILQ_FIRST(&p->waiting)) != NULL && (l = choose_link(p)) != NULL) {
+		TAILQ_REMOVE(&p->waiting, t, entry);
+		p->waiting_count--;
+		send_question(l, t);
+	}
+}
+
+static bool is_down(const struct pool *p)
+{
+	return p->down_since_ms != 0 && clock_ms() - p->down_since_ms >= DOWN_GRACE_MS;
+}
+
+void pool_ask(
+    struct pool *p, struct request *r, enum channel_ask ask, unsigned flags, const char *scheme)
+{
+	struct pool_ticket *t = &r->ticket;
+	*t = (struct pool_ticket){.pool = p, .ask = ask, .flags = flags, .scheme = scheme};
+	request_set_state(r, REQUEST_WORKER);
+	TAILQ_INSERT_TAIL(&p->waiting, t, entry);
+	p->waiting_count++;
+	if (!is_down(p)) {
+		pump(p);
+		return;
+	}
+	pool_forget(r);
+	answer_internal(r, "no worker is running");
+}
+
+static void ticket_clear(struct pool_ticket *t)
+{
+	struct pool *p = t->pool;
+	if (t->link != NULL) {
+		TAILQ_REMOVE(&t->link->asked, t, entry);
+		t->link->asked_count--;
+	} else {
+		TAILQ_REMOVE(&p->waiting, t, entry);
+		p->waiting_count--;
+	}
+	t->pool = NULL;
+	t->link = NULL;
+}
+
+void pool_forget(struct request *r)
+{
+	struct pool_ticket *t = &r->ticket;
+	if (t->pool == NULL)
+		return;
+	struct pool *p = t->pool;
+	if (t->link != NULL) {
+		channel_put_cancel(&t->link->out, r->serial);
+		link_mark_dirty(t->link);
+	}
+	ticket_clear(t);
+	if (p->waiting_count > 0)
+		pump(p);
+}
+
+void pool_more(struct request *r, uint32_t count)
+{
+	if (r->ticket.link == NULL)
+		return;
+	channel_put_more(&r->ticket.link->out, r->serial, count);
+	link_mark_dirty(r->ticket.link);
+}
+
+/* ---- a link's death ---- */
+
+static void fail_waiting(struct pool *p, const char *why)
+{
+	struct pool_ticket *t;
+	/* an answer may lead to another question of this pool: only those that wait now */
+	size_t n = p->waiting_count;
+	while (n-- > 0 && (t = TAILQ_FIRST(&p->waiting)) != NULL) {
+		ticket_clear(t);
+		answer_internal(ticket_request(t), why);
+	}
+}
+
+static void down_too_long(struct wheel_timer *timer)
+{
+	struct pool *p = CONTAINER_OF(timer, struct pool, down_timer);
+	if (p->down_since_ms != 0)
+		fail_waiting(p, "no worker is running");
+}
+
+static bool has_ready_link(const struct pool *p)
+{
+	struct pool_link *l;
+	TAILQ_FOREACH(l, &p->links, entry)
+	{
+		if (l->ready)
+			return true;
+	}
+	return false;
+}
+
+static void note_up_or_down(struct pool *p)
+{
+	if (has_ready_link(p)) {
+		p->down_since_ms = 0;
+		front_timer_stop(p->front, &p->down_timer);
+	} else if (p->down_since_ms == 0) {
+		p->down_since_ms = clock_ms();
+		front_timer_at(p->front, &p->down_timer, p->down_since_ms + DOWN_GRACE_MS);
+	}
+}
+
+static void link_unlink(struct pool_link *l)
+{
+	struct front *f = l->pool->front;
+	for (struct pool_link **at = &f->dirty_links; *at != NULL; at = &(*at)->next_dirty) {
+		if (*at == l) {
+			*at = l->next_dirty;
+			break;
+		}
+	}
+	TAILQ_REMOVE(&l->pool->links, l, entry);
+	event_del(&l->read_event);
+	event_del(&l->write_event);
+	close(l->fd);
+	buffer_free(&l->in);
+	buffer_free(&l->out);
+}
+
+/* Takes the asked questions back: in front of the queue, or out of it after the second death. */
+static void link_dead(struct pool_link *l, const char *why)
+{
+	struct pool *p = l->pool;
+	struct pool_ticket *t;
+	struct ticket_list given_up = TAILQ_HEAD_INITIALIZER(given_up);
+	log_warning("channel to a %s worker: %s; %zu questions are asked again", p->driver, why,
+	    l->asked_count);
+	while ((t = TAILQ_LAST(&l->asked, ticket_list)) != NULL) {
+		ticket_clear(t);
+		if (t->tries >= TRIES_MAX || t->ask == CHANNEL_LIST) {
+			TAILQ_INSERT_HEAD(&given_up, t, entry);
+			continue;
+		}
+		t->pool = p;
+		TAILQ_INSERT_HEAD(&p->waiting, t, entry);
+		p->waiting_count++;
+	}
+	link_unlink(l);
+	mem_free(&l);
+	note_up_or_down(p);
+	while ((t = TAILQ_FIRST(&given_up)) != NULL) {
+		TAILQ_REMOVE(&given_up, t, entry);
+		answer_internal(ticket_request(t), "the worker died twice over this question");
+	}
+	pump(p);
+}
+
+/* ---- reading ---- */
+
+static void got_answer(struct pool *p, struct pool_link *l, struct span payload, bool *broken)
+{
+	uint64_t serial;
+	if (payload.len < sizeof(serial)) {
+		*broken = true;
+		return;
+	}
+	memcpy(&serial, payload.ptr, sizeof(serial));
+	struct request *r = request_by_serial(p->front, serial);
+	if (r == NULL || r->ticket.link != l) {
+		p->late_answers++;
+		return;
+	}
+	struct channel_answer an;
+	if (!channel_get_answer(payload, &r->arena, &an)) {
+		*broken = true;
+		return;
+	}
+	ticket_clear(&r->ticket);
+	request_answered(r, &an);
+}
+
+static void got_items(struct pool *p, struct pool_link *l, struct span payload, bool *broken)
+{
+	uint64_t serial;
+	struct wire_reader items;
+	if (!channel_get_items(payload, &serial, &items)) {
+		*broken = true;
+		return;
+	}
+	struct request *r = request_by_serial(p->front, serial);
+	if (r != NULL && r->ticket.link == l)
+		request_listed(r, &items);
+}
+
+static void got_hello(struct pool *p, struct pool_link *l, struct span payload, bool *broken)
+{
+	if (!channel_get_hello(payload, &l->hello) || l->hello.slots == 0) {
+		*broken = true;
+		return;
+	}
+	l->ready = true;
+	p->can = l->hello.can;
+	p->needs = l->hello.needs;
+	note_up_or_down(p);
+}
+
+/* False: the worker sends nonsense. */
+static bool take_messages(struct pool_link *l)
+{
+	struct pool *p = l->pool;
+	struct span in = buffer_span(&l->in), payload;
+	uint8_t type;
+	bool broken = false;
+	int more = 0;
+	while (!broken && (more = wire_frame_next(&in, &type, &payload)) == 1) {
+		switch (type) {
+		case CHANNEL_HELLO:
+			got_hello(p, l, payload, &broken);
+			break;
+		case CHANNEL_ANSWER:
+			got_answer(p, l, payload, &broken);
+			break;
+		case CHANNEL_ITEMS:
+			got_items(p, l, payload, &broken);
+			break;
+		default:
+			broken = true;
+		}
+	}
+	buffer_consume(&l->in, l->in.len - in.len);
+	return !broken && more >= 0;
+}
+
+static void on_readable(evutil_socket_t fd, short what UNUSED, void *ctx)
+{
+	struct pool_link *l = ctx;
+	struct pool *p = l->pool;
+	char *at = buffer_reserve(&l->in, READ_CHUNK);
+	ssize_t n = read(fd, at, READ_CHUNK);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		link_dead(l, n == 0 ? "closed" : strerror(errno));
+		return;
+	}
+	buffer_commit(&l->in, (size_t)n);
+	if (!take_messages(l)) {
+		link_dead(l, "a message does not decode");
+		return;
+	}
+	pump(p);
+}
+
+/* ---- writing ---- */
+
+static bool link_write(struct pool_link *l)
+{
+	while (l->out.len > 0) {
+		ssize_t n = send(l->fd, l->out.data + l->out.start, l->out.len, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN) {
+			event_add(&l->write_event, NULL);
+			return true;
+		}
+		if (n < 0)
+			return false;
+		/* questions carry passwords: nothing of them stays behind */
+		mem_wipe(l->out.data + l->out.start, (size_t)n);
+		buffer_consume(&l->out, (size_t)n);
+	}
+	return true;
+}
+
+static void on_writable(evutil_socket_t fd UNUSED, short what UNUSED, void *ctx)
+{
+	struct pool_link *l = ctx;
+	if (!link_write(l))
+		link_dead(l, strerror(errno));
+}
+
+void pool_flush(struct front *f)
+{
+	struct pool_link *l;
+	while ((l = f->dirty_links) != NULL) {
+		f->dirty_links = l->next_dirty;
+		l->dirty = false;
+		if (!link_write(l))
+			link_dead(l, strerror(errno));
+	}
+}
+
+/* ---- life ---- */
+
+void pool_init(struct pool *p, struct front *f, const char *driver)
+{
+	*p = (struct pool){.front = f, .driver = driver};
+	TAILQ_INIT(&p->links);
+	TAILQ_INIT(&p->waiting);
+	p->down_timer.fire = down_too_long;
+	p->down_since_ms = clock_ms();
+}
+
+void pool_add_link(struct pool *p, int fd)
+{
+	struct pool_link *l = mem_alloc(sizeof(*l));
+	l->pool = p;
+	l->fd = fd;
+	TAILQ_INIT(&l->asked);
+	evutil_make_socket_nonblocking(fd);
+	event_assign(&l->read_event, p->front->base, fd, EV_READ | EV_PERSIST, on_readable, l);
+	event_assign(&l->write_event, p->front->base, fd, EV_WRITE, on_writable, l);
+	event_add(&l->read_event, NULL);
+	TAILQ_INSERT_TAIL(&p->links, l, entry);
+}
+
+void pool_close(struct pool *p)
+{
+	struct pool_link *l;
+	front_timer_stop(p->front, &p->down_timer);
+	fail_waiting(p, "shutting down");
+	while ((l = TAILQ_FIRST(&p->links)) != NULL) {
+		link_unlink(l);
+		mem_free(&l);
+	}
+}

@@ -1,0 +1,68 @@
+/*
+ * A pool in the front: the worker processes of one passdb/userdb section and
+ * the questions that wait for them. Numbers cross the channel, never
+ * pointers: an answer whose serial is not waited for is counted and dropped.
+ */
+#ifndef AUTHD_POOL_H
+#define AUTHD_POOL_H
+
+#include "authd/channel.h"
+#include "authd/front.h"
+
+struct pool;
+struct request;
+
+/* A request's place in a pool; embedded in the request. */
+struct pool_ticket {
+	TAILQ_ENTRY(pool_ticket) entry;
+	struct pool *pool;	/* NULL: not asking */
+	struct pool_link *link; /* NULL: waiting for a free slot */
+	unsigned tries;
+	enum channel_ask ask;
+	unsigned flags;
+	const char *scheme;
+};
+TAILQ_HEAD(ticket_list, pool_ticket);
+
+/* One worker process as the front sees it: its channel. */
+struct pool_link {
+	TAILQ_ENTRY(pool_link) entry;
+	struct pool *pool;
+	int fd;
+	struct event read_event, write_event;
+	struct buffer in, out;
+	struct pool_link *next_dirty;
+	bool dirty;
+	bool ready; /* said hello */
+	struct channel_hello hello;
+	struct ticket_list asked;
+	size_t asked_count;
+};
+
+struct pool {
+	struct front *front;
+	const char *driver;
+	TAILQ_HEAD(, pool_link) links;
+	struct ticket_list waiting;
+	size_t waiting_count;
+	int64_t down_since_ms; /* no ready link since then; 0: there is one */
+	struct wheel_timer down_timer;
+	uint32_t can; /* of the last hello; 0: none yet */
+	uint64_t needs;
+	uint64_t late_answers;
+};
+
+void pool_init(struct pool *p, struct front *f, const char *driver);
+void pool_add_link(struct pool *p, int fd); /* owns fd */
+void pool_close(struct pool *p);
+
+/* Asks about the request (its vars, password, fields). The answer comes as request_answered(). */
+void pool_ask(
+    struct pool *p, struct request *r, enum channel_ask ask, unsigned flags, const char *scheme);
+/* The request no longer waits. */
+void pool_forget(struct request *r);
+void pool_more(struct request *r, uint32_t count); /* LIST: that many names more */
+
+void pool_flush(struct front *f); /* writes what the turn has put on the channels */
+
+#endif

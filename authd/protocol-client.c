@@ -1,0 +1,456 @@
+/*
+ * Dovecot's auth client protocol: sockets for logins (auth-client and any
+ * other name), for Dovecot's login processes (login) and for tokens. The
+ * socket's type says what is allowed; the handshake serves minor versions 0
+ * to 4 alike. Runs in: front. Owner of the state: the connection.
+ */
+#include "authd/protocol-client.h"
+
+#include <sodium.h>
+
+#include "authd/extra-fields.h"
+#include "authd/login.h"
+#include "base/encode.h"
+#include "base/log.h"
+
+enum { VERSION_MAJOR = 1, VERSION_MINOR = 2, LINE_MAX_LEN = 16384 };
+
+struct client {
+	bool has_version;
+	uint32_t minor;
+	uint32_t pid;
+	char cookie[33];
+};
+
+static bool is_token(const struct conn *c)
+{
+	return c->type == LISTENER_TOKEN || c->type == LISTENER_TOKEN_LOGIN;
+}
+
+static bool is_login(const struct conn *c)
+{
+	return c->type == LISTENER_LOGIN || c->type == LISTENER_TOKEN_LOGIN;
+}
+
+/* ---- handshake ---- */
+
+static void put_mech(struct buffer *out, const struct mech *m)
+{
+	static const struct {
+		unsigned flag;
+		const char *name;
+	} flags[] = {
+	    {MECH_PRIVATE, "private"},
+	    {MECH_ANONYMOUS, "anonymous"},
+	    {MECH_PLAINTEXT, "plaintext"},
+	    {MECH_DICTIONARY, "dictionary"},
+	    {MECH_ACTIVE, "active"},
+	    {MECH_FORWARD_SECRECY, "forward-secrecy"},
+	    {MECH_MUTUAL_AUTH, "mutual-auth"},
+	    {MECH_CHANNEL_BINDING, "channel-binding"},
+	};
+	buffer_printf(out, "MECH\t%s", m->name);
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+		if ((m->flags & flags[i].flag) != 0)
+			buffer_printf(out, "\t%s", flags[i].name);
+	}
+	buffer_append_char(out, '\n');
+}
+
+/* Everything at once: old clients wait for it before they speak. MECH comes before SPID. */
+static void client_greet(struct conn *c)
+{
+	struct client *cl = conn_state(c);
+	struct buffer *out = conn_out(c);
+	const struct generation *g = c->front->current;
+	unsigned char random[16];
+	randombytes_buf(random, sizeof(random));
+	sodium_bin2hex(cl->cookie, sizeof(cl->cookie), random, sizeof(random));
+	buffer_printf(out, "VERSION\t%d\t%d\n", VERSION_MAJOR, VERSION_MINOR);
+	if (is_token(c)) {
+		put_mech(out, mech_find(SPAN_LIT("DOVECOT-TOKEN")));
+	} else {
+		for (size_t i = 0; g->mechs[i] != NULL; i++)
+			put_mech(out, g->mechs[i]);
+	}
+	buffer_printf(out, "SPID\t%u\nCUID\t%u\nCOOKIE\t%s\nDONE\n", c->front->pid, c->connect_uid,
+	    cl->cookie);
+}
+
+static void take_version(struct conn *c, struct client *cl, struct span args)
+{
+	struct span field;
+	uint32_t major;
+	if (!span_split(&args, '\t', &field) || !span_to_u32(field, &major) ||
+	    !span_split(&args, '\t', &field) || !span_to_u32(field, &cl->minor) ||
+	    args.ptr != NULL) {
+		conn_close(c, "its VERSION line is broken");
+	} else if (major != VERSION_MAJOR) {
+		conn_close(c, "it speaks another major version of the protocol");
+	} else {
+		cl->has_version = true;
+	}
+}
+
+/* Is there another living login process with this pid? A dead one's connection is closed now. */
+static bool pid_is_taken(struct conn *c, uint32_t pid)
+{
+	struct conn *other;
+	TAILQ_FOREACH(other, &c->front->conns, entry)
+	{
+		if (other == c || other->closing || !is_login(other) ||
+		    other->protocol != c->protocol)
+			continue;
+		const struct client *cl = conn_state(other);
+		if (cl->pid != pid)
+			continue;
+		if (!conn_peer_is_gone(other))
+			return true;
+		conn_close(other, NULL);
+	}
+	return false;
+}
+
+static void take_cpid(struct conn *c, struct client *cl, struct span args)
+{
+	uint32_t pid;
+	if (cl->pid != 0) {
+		conn_close(c, "BUG: it sent CPID twice");
+	} else if (!span_to_u32(args, &pid) || pid == 0) {
+		conn_close(c, "BUG: its CPID is not a process id");
+	} else if (is_login(c) && pid_is_taken(c, pid)) {
+		log_error("BUG: Authentication client gave a PID %u of existing connection", pid);
+		conn_close(c, NULL);
+	} else {
+		cl->pid = pid;
+	}
+}
+
+/* ---- AUTH ---- */
+
+/* What resp= holds: *initial stays NULL when it counts as absent. False: not base64. */
+static bool take_initial(
+    struct request *r, const struct client *cl, struct span resp, struct span *initial)
+{
+	*initial = SPAN_NULL;
+	if (resp.ptr == NULL)
+		return true;
+	if (resp.len == 0) {
+		/* Exim and Postfix send an empty one when there is none */
+		if (cl->minor >= 2)
+			*initial = SPAN_LIT("");
+		return true;
+	}
+	if (span_eq_str(resp, "="))
+		*initial = SPAN_LIT("");
+	else
+		*initial = base64_decode(&r->arena, resp);
+	return initial->ptr != NULL;
+}
+
+/* All parameters; resp= must be the last. False: the line is broken. */
+static bool take_params(struct request *r, struct span args, struct span *resp)
+{
+	struct span field, key;
+	*resp = SPAN_NULL;
+	while (span_split(&args, '\t', &field)) {
+		if (span_starts(field, "resp=")) {
+			*resp = span_skip(field, strlen("resp="));
+			return args.ptr == NULL;
+		}
+		struct span value = tab_unescape(&r->arena, field);
+		if (value.len == 0 || !span_split(&value, '=', &key))
+			continue;
+		request_param(r, key, value);
+	}
+	return true;
+}
+
+static const struct mech *allowed_mech(struct conn *c, struct span name)
+{
+	if (is_token(c))
+		return span_eq_ci(name, SPAN_LIT("DOVECOT-TOKEN")) ? mech_find(name) : NULL;
+	return generation_mech(c->front->current, name);
+}
+
+static void refuse_full(struct conn *c, uint32_t id)
+{
+	log_warning("too many requests at once; one is told to try again");
+	buffer_printf(conn_out(c), "FAIL\t%u\tcode=temp_fail\n", id);
+}
+
+static void take_auth(struct conn *c, const struct client *cl, struct span args)
+{
+	struct span field, resp, initial;
+	uint32_t id;
+	if (!span_split(&args, '\t', &field) || !span_to_u32(field, &id) || id == 0) {
+		conn_close(c, "BUG: AUTH has no valid id");
+		return;
+	}
+	if (!span_split(&args, '\t', &field)) {
+		conn_close(c, "BUG: AUTH names no mechanism");
+		return;
+	}
+	const struct mech *mech = allowed_mech(c, field);
+	if (mech == NULL) {
+		conn_close(c, "BUG: AUTH with a mechanism that was not offered");
+		return;
+	}
+	if (request_find(c, id) != NULL) {
+		conn_close(c, "BUG: AUTH with an id that is in use");
+		return;
+	}
+	struct request *r = request_new(c, REQUEST_LOGIN, id);
+	if (r == NULL) {
+		refuse_full(c, id);
+		return;
+	}
+	r->mech = mech;
+	r->vars.v[VAR_PID] = arena_printf(&r->arena, "%u", cl->pid);
+	if (!take_params(r, args, &resp)) {
+		request_free(r);
+		conn_close(c, "BUG: AUTH has parameters after resp=");
+		return;
+	}
+	if (r->vars.v[VAR_SERVICE].len == 0) {
+		request_free(r);
+		conn_close(c, "BUG: AUTH has no service");
+		return;
+	}
+	request_set_scope(r);
+	if (take_initial(r, cl, resp, &initial))
+		login_start(r, initial);
+	else
+		login_refuse_now(
+		    r, REPLY_INVALID_BASE64, "Invalid base64 data in initial response");
+}
+
+/* ---- CONT, CANCEL ---- */
+
+static void take_cont(struct conn *c, const struct client *cl, struct span args)
+{
+	struct span field;
+	uint32_t id;
+	if (!span_split(&args, '\t', &field) || !span_to_u32(field, &id) || args.ptr == NULL) {
+		conn_close(c, "BUG: CONT is broken");
+		return;
+	}
+	struct request *r = request_find(c, id);
+	if (r == NULL || r->state == REQUEST_LINGER) {
+		buffer_printf(
+		    conn_out(c), "FAIL\t%u\treason=Authentication request timed out\n", id);
+		return;
+	}
+	if (r->state != REQUEST_CLIENT) {
+		pool_forget(r);
+		login_refuse_now(r, REPLY_NONE, "Unexpected continuation");
+		return;
+	}
+	/* newer clients may send parameters behind the data; nothing here asks for any */
+	struct span data = args, text;
+	if (cl->minor >= 3 && span_split(&args, '\t', &text))
+		data = text;
+	struct span bytes = span_eq_str(data, "=") ? SPAN_LIT("") : base64_decode(&r->arena, data);
+	if (bytes.ptr == NULL)
+		login_refuse_now(
+		    r, REPLY_INVALID_BASE64, "Invalid base64 data in continued response");
+	else
+		login_continue(r, bytes);
+}
+
+static void take_cancel(struct conn *c, const struct client *cl, struct span args)
+{
+	uint32_t id;
+	if (!span_to_u32(args, &id)) {
+		conn_close(c, "BUG: CANCEL is broken");
+		return;
+	}
+	struct request *r = request_find(c, id);
+	if (r != NULL)
+		request_free(r);
+	if (cl->minor >= 4)
+		buffer_printf(conn_out(c), "CANCELLED\t%u\n", id);
+}
+
+static ssize_t client_input(struct conn *c, struct span in)
+{
+	struct client *cl = conn_state(c);
+	ssize_t end = span_find(in, '\n');
+	if (end < 0)
+		return 0;
+	if (end > LINE_MAX_LEN) {
+		conn_close(c, "BUG: it sent a line of more than 16384 bytes");
+		return PROTOCOL_CLOSE;
+	}
+	struct span args = span_first(in, (size_t)end), command;
+	(void)span_split(&args, '\t', &command);
+	if (!cl->has_version) {
+		if (span_eq_str(command, "VERSION"))
+			take_version(c, cl, args);
+		else
+			conn_close(c, "it did not begin with VERSION");
+	} else if (cl->pid == 0 || span_eq_str(command, "CPID")) {
+		if (span_eq_str(command, "CPID"))
+			take_cpid(c, cl, args);
+		else
+			conn_close(c, "it did not say its CPID");
+	} else if (span_eq_str(command, "AUTH")) {
+		take_auth(c, cl, args);
+	} else if (span_eq_str(command, "CONT")) {
+		take_cont(c, cl, args);
+	} else if (span_eq_str(command, "CANCEL")) {
+		take_cancel(c, cl, args);
+	} else {
+		conn_close(c, "BUG: it sent an unknown command");
+	}
+	return c->closing ? PROTOCOL_CLOSE : end + 1;
+}
+
+/* ---- replies ---- */
+
+static void client_challenge(struct conn *c, struct request *r, struct span data)
+{
+	struct buffer *out = conn_out(c);
+	buffer_append_str(out, "CONT\t");
+	buffer_append_u64_text(out, r->id);
+	buffer_append_char(out, '\t');
+	base64_encode(out, data);
+	buffer_append_char(out, '\n');
+}
+
+static void put_field(struct buffer *out, const char *key, struct span value)
+{
+	buffer_append_char(out, '\t');
+	buffer_append_str(out, key);
+	buffer_append_char(out, '=');
+	tab_escape(out, value);
+}
+
+static void put_extra_field(struct buffer *out, const struct field *f)
+{
+	buffer_append_char(out, '\t');
+	tab_escape(out, f->key);
+	/* login processes compare these exactly, as bare words */
+	if (f->value.ptr == NULL || span_eq_str(f->key, "nologin") || span_eq_str(f->key, "proxy"))
+		return;
+	buffer_append_char(out, '=');
+	tab_escape(out, f->value);
+}
+
+static void put_extra_fields(struct buffer *out, const struct request *r, bool ok)
+{
+	for (size_t i = 0; i < r->fields.count; i++) {
+		const struct field *f = &r->fields.items[i];
+		if (passdb_field_is_hidden(f->key))
+			continue;
+		if (!ok && (span_eq_str(f->key, "nologin") || span_eq_str(f->key, "reason")))
+			continue;
+		put_extra_field(out, f);
+	}
+}
+
+static void put_names(struct buffer *out, const struct request *r)
+{
+	const struct span *v = r->vars.v;
+	if (v[VAR_ORIGINAL_USER].ptr != NULL && !span_eq(v[VAR_ORIGINAL_USER], v[VAR_USER]))
+		put_field(out, "original_user", v[VAR_ORIGINAL_USER]);
+	if (r->master != MASTER_NONE)
+		put_field(out, "auth_user", v[VAR_AUTH_USER]);
+}
+
+/* A login process that proxies needs the password to go on with. */
+static void put_proxy_login(struct buffer *out, const struct conn *c, const struct request *r)
+{
+	if (!is_login(c) || !fields_has(&r->fields, "proxy"))
+		return;
+	if (!fields_has(&r->fields, "pass") && secret_is_set(r->io.password))
+		put_field(out, "pass", secret_reveal(r->io.password));
+	if (r->vars.v[VAR_MASTER_USER].len > 0 && !fields_has(&r->fields, "master"))
+		put_field(out, "master", r->vars.v[VAR_MASTER_USER]);
+}
+
+static void reply_ok(struct conn *c, struct request *r)
+{
+	struct buffer *out = conn_out(c);
+	buffer_append_str(out, "OK\t");
+	buffer_append_u64_text(out, r->id);
+	put_field(out, "user", r->vars.v[VAR_USER]);
+	put_extra_fields(out, r, true);
+	put_names(out, r);
+	if (span_eq_str(r->vars.v[VAR_USER], r->scope->auth->anonymous_username) &&
+	    (r->mech->flags & MECH_ANONYMOUS) != 0)
+		buffer_append_str(out, "\tanonymous");
+	put_proxy_login(out, c, r);
+	if (r->has_final_data && r->final_resp_ok) {
+		buffer_append_str(out, "\tresp=");
+		base64_encode(out, r->final_data);
+	}
+	buffer_append_char(out, '\n');
+}
+
+static const char *const codes[] = {
+    [REPLY_NONE] = NULL,
+    [REPLY_TEMP_FAIL] = "temp_fail",
+    [REPLY_AUTHZ_FAIL] = "authz_fail",
+    [REPLY_USER_DISABLED] = "user_disabled",
+    [REPLY_PASS_EXPIRED] = "pass_expired",
+    [REPLY_INVALID_BASE64] = "invalid_base64",
+};
+
+static void reply_fail(struct conn *c, struct request *r)
+{
+	struct buffer *out = conn_out(c);
+	buffer_append_str(out, "FAIL\t");
+	buffer_append_u64_text(out, r->id);
+	if (r->vars.v[VAR_USER].len > 0)
+		put_field(out, "user", r->vars.v[VAR_USER]);
+	if (r->nodelay && !fields_has(&r->fields, "nodelay"))
+		buffer_append_str(out, "\tnodelay");
+	if (codes[r->code] != NULL)
+		put_field(out, "code", span_of(codes[r->code]));
+	if (r->reason.len > 0)
+		put_field(out, "reason", r->reason);
+	put_extra_fields(out, r, false);
+	if (r->user_set || r->master != MASTER_NONE)
+		put_names(out, r);
+	buffer_append_char(out, '\n');
+}
+
+static void client_reply(struct conn *c, struct request *r)
+{
+	if (r->close_instead)
+		return; /* the connection's end is the answer */
+	if (r->verdict == VERDICT_OK)
+		reply_ok(c, r);
+	else
+		reply_fail(c, r);
+}
+
+struct request *client_find_login(struct front *f, uint32_t pid, uint32_t id, struct span cookie)
+{
+	struct conn *c;
+	TAILQ_FOREACH(c, &f->conns, entry)
+	{
+		if (c->closing || c->protocol != &protocol_client || !is_login(c))
+			continue;
+		const struct client *cl = conn_state(c);
+		if (cl->pid != pid)
+			continue;
+		if (cookie.len != sizeof(cl->cookie) - 1 ||
+		    sodium_memcmp(cookie.ptr, cl->cookie, cookie.len) != 0)
+			return NULL;
+		struct request *r = request_find(c, id);
+		return r != NULL && r->state == REQUEST_LINGER ? r : NULL;
+	}
+	return NULL;
+}
+
+const struct protocol protocol_client = {
+    .name = "auth-client",
+    .state_size = sizeof(struct client),
+    .message_max = LINE_MAX_LEN,
+    .greet = client_greet,
+    .input = client_input,
+    .challenge = client_challenge,
+    .reply = client_reply,
+};

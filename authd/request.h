@@ -1,0 +1,160 @@
+/*
+ * A request: one attempt to log in, or one lookup. One owner (the table), one
+ * 64-bit serial, one arena. Workers, timers and logs hold the serial only.
+ *
+ *   state    entered by                          left by
+ *   mech     parsed; a verdict has come          what the step returns
+ *   client   the step wants the client           CONT, CANCEL, time-out
+ *   worker   a passdb or userdb is asked         its answer, deadline
+ *   delay    failure decided                     one timer, then the reply
+ *   linger   success on a login socket           the master's REQUEST, time-out
+ *   done     reply written                       freed at once
+ */
+#ifndef AUTHD_REQUEST_H
+#define AUTHD_REQUEST_H
+
+#include "authd/chain.h"
+#include "authd/conn.h"
+#include "authd/generation.h"
+#include "authd/pool.h"
+
+enum request_state {
+	REQUEST_MECH,
+	REQUEST_CLIENT,
+	REQUEST_WORKER,
+	REQUEST_DELAY,
+	REQUEST_LINGER,
+	REQUEST_DONE,
+};
+
+enum request_kind {
+	REQUEST_LOGIN, /* AUTH */
+	REQUEST_USER,  /* USER: userdb lookup; also after a master's REQUEST */
+	REQUEST_PASS,  /* PASS: passdb lookup without a password */
+	REQUEST_LIST,
+};
+
+enum {
+	REQUEST_CLIENT_MS = 150 * 1000, /* how long a client may think, and a success lingers */
+	REQUEST_TABLE_MAX = 60000,	/* requests in the whole front */
+};
+
+/* Why a request did not succeed, for the client: the enumerated few that may reach the internet. */
+enum reply_code {
+	REPLY_NONE,
+	REPLY_TEMP_FAIL,
+	REPLY_AUTHZ_FAIL,
+	REPLY_USER_DISABLED,
+	REPLY_PASS_EXPIRED,
+	REPLY_INVALID_BASE64,
+};
+
+struct request {
+	uint64_t serial;
+	uint32_t id; /* the client's */
+	enum request_kind kind;
+	enum request_state state;
+	bool findable; /* by its id; a failed one is not, its id may be used again */
+	struct conn *conn;
+	TAILQ_ENTRY(request) conn_entry;
+	struct request *hash_next;
+	struct generation *generation;
+	const struct scope *scope;
+	struct arena arena;
+	struct wheel_timer timer;    /* client, delay, linger */
+	struct wheel_timer deadline; /* when the client stops waiting */
+	int64_t started_us, deadline_ms;
+
+	/* what the client said */
+	struct vars vars;
+	bool secured, valid_cert, no_penalty, nologin, final_resp_ok, debug;
+	struct span cert_username;
+	struct span forward_fields;
+
+	/* mechanism */
+	const struct mech *mech;
+	void *mech_state;
+	struct mech_io io;
+	struct mech_context *mech_context;
+
+	/* the user, and what is known of him */
+	bool user_set; /* vars.v[VAR_USER] went through normalisation */
+	enum request_master {
+		MASTER_NONE,
+		MASTER_WANTED, /* vars.v[VAR_LOGIN_USER] names the target; the master is the user */
+		MASTER_CHECKING, /* the master passdbs are being asked */
+		MASTER_TARGET,	 /* the master is good; the target is the user now */
+	} master;
+	struct fields fields;		 /* passdb extra fields, for the client */
+	struct fields userdb;		 /* userdb fields: prefetched ones first */
+	struct fields kept, kept_userdb; /* as of the last passdb that said ok */
+	struct span kept_user;
+	bool prefetched; /* a passdb gave a userdb_ field */
+	bool nodelay;
+	bool mech_failed_by_verdict; /* the mechanism was told of a failure; it only passes it on */
+	const char
+	    *field_failure; /* why the fields of the passdb at hand refuse; NULL: they do not */
+	struct secret credential;
+	int64_t delay_until; /* unix time; 0: none */
+
+	/* where it stands */
+	struct chain passdb_chain, userdb_chain;
+	const struct config_db *db; /* the one being asked */
+	enum request_asking {
+		ASKING_NOTHING,
+		ASKING_PASSDB,
+		ASKING_USERDB,
+		ASKING_LIST,
+	} asking;
+	const struct config_db *existence_db; /* the userdb behind checking_existence */
+	bool checking_existence;   /* a userdb wants to know whether a passdb has the user */
+	bool password_compared;	   /* some passdb really checked it */
+	const char *wanted_scheme; /* NULL: verify the password */
+	struct pool_ticket ticket;
+	struct buffer path; /* "passwd-file:mismatch,sql:ok" */
+
+	/* how it ended */
+	enum verdict verdict;
+	enum reply_code code;
+	struct span reason;	/* public */
+	struct span final_data; /* server's last SASL message */
+	bool has_final_data;
+	bool close_instead; /* an outage, told by closing */
+
+	/* LIST and REQUEST */
+	struct span mask;
+	bool list_incomplete, list_any;
+	uint32_t list_owed; /* names that were taken and not yet asked for anew */
+	bool after_login;   /* USER: it answers a master's REQUEST */
+	bool token_wanted;
+	uint32_t session_pid;
+};
+
+struct request_table;
+struct request_table *request_table_new(void);
+void request_table_free(struct request_table *t);
+size_t request_table_count(const struct request_table *t);
+
+/* NULL when the table is full. In state MECH, findable by (conn, id). */
+struct request *request_new(struct conn *c, enum request_kind kind, uint32_t id) MUST_CHECK;
+struct request *request_find(struct conn *c, uint32_t id);
+struct request *request_by_serial(struct front *f, uint64_t serial);
+void request_free(struct request *r);
+void request_set_state(struct request *r, enum request_state s);
+void request_forget_id(struct request *r);
+void request_set_scope(struct request *r); /* from the service */
+/* (Re)starts the time in which the client must be answered. */
+void request_restart_deadline(struct request *r);
+
+/* From the pool: the answer to the last pool_ask(). */
+void request_answered(struct request *r, const struct channel_answer *an);
+void request_listed(struct request *r, struct wire_reader *items);
+
+/* One parameter "key=value" or "key" of AUTH, USER, PASS ... (reference: Dovecot's auth protocol)
+ */
+void request_param(struct request *r, struct span key, struct span value);
+
+/* The request is over: logs, and hands it to the protocol's reply; then it is freed. */
+void request_finish(struct request *r);
+
+#endif

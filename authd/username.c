@@ -1,0 +1,115 @@
+/*
+ * Normalising user names. Runs in: front.
+ */
+#include "authd/username.h"
+
+#include <sysexits.h>
+
+void username_compile(struct scope *s)
+{
+	struct span chars = span_of(s->auth->username_chars);
+	for (int i = 0; i < 256; i++) {
+		s->char_allowed[i] = chars.len == 0;
+		s->translation[i] = (unsigned char)i;
+	}
+	for (size_t i = 0; i < chars.len; i++)
+		s->char_allowed[(unsigned char)chars.ptr[i]] = true;
+	struct span pairs = span_of(s->auth->username_translation);
+	for (size_t i = 0; i + 1 < pairs.len; i += 2)
+		s->translation[(unsigned char)pairs.ptr[i]] = (unsigned char)pairs.ptr[i + 1];
+}
+
+static struct span add_default_realm(struct request *r, struct span name)
+{
+	const char *realm = r->scope->auth->default_realm;
+	if (realm[0] == '\0' || span_find(name, '@') >= 0)
+		return name;
+	return arena_printf(&r->arena, "%.*s@%s", SPAN_ARG(name), realm);
+}
+
+static bool translate_and_check(struct request *r, struct span *name, struct err *err)
+{
+	char *bytes = arena_cstr(&r->arena, *name);
+	for (size_t i = 0; i < name->len; i++) {
+		unsigned char c = r->scope->translation[(unsigned char)bytes[i]];
+		bytes[i] = (char)c;
+		if (c == '\0' || !r->scope->char_allowed[c])
+			return err_set(err, EX_DATAERR,
+			    "Username character disallowed by auth_username_chars: 0x%02x "
+			    "(username: %.*s)",
+			    c, SPAN_ARG(*name));
+	}
+	*name = span_make(bytes, name->len);
+	return true;
+}
+
+struct span username_normalise(struct request *r, struct span raw, struct err *err)
+{
+	struct span name = add_default_realm(r, raw);
+	if (!translate_and_check(r, &name, err))
+		return SPAN_NULL;
+	const struct template *format = r->scope->auth->username_format;
+	if (format != NULL && template_text(format)[0] != '\0') {
+		struct vars vars = r->vars;
+		vars.v[VAR_USER] = name;
+		name = template_expand(format, &vars, &r->arena, NULL, NULL, err);
+		if (name.ptr == NULL)
+			return SPAN_NULL;
+		name = arena_dup(&r->arena, name);
+	}
+	if (name.len == 0) {
+		err_set(err, EX_DATAERR, "Empty username");
+		return SPAN_NULL;
+	}
+	return name;
+}
+
+static bool split_master(struct request *r, struct span *authcid, struct span *authzid)
+{
+	const char *separator = r->scope->auth->master_user_separator;
+	if (separator[0] == '\0' || authzid->len > 0)
+		return true;
+	ssize_t at = span_find(*authcid, separator[0]);
+	if (at < 0)
+		return true;
+	*authzid = span_first(*authcid, (size_t)at);
+	*authcid = span_skip(*authcid, (size_t)at + 1);
+	return authzid->len > 0;
+}
+
+bool username_set_login(
+    struct request *r, struct span authcid, struct span authzid, struct err *err)
+{
+	struct vars *v = &r->vars;
+	/* what an answer shows until a name was accepted */
+	v->v[VAR_ORIGINAL_USER] = arena_dup(&r->arena, authcid);
+	v->v[VAR_USER] = v->v[VAR_ORIGINAL_USER];
+	if (!split_master(r, &authcid, &authzid))
+		return err_set(err, EX_DATAERR, "Empty username for a master user login");
+	v->v[VAR_ORIGINAL_USER] = arena_dup(&r->arena, authcid);
+	v->v[VAR_AUTH_USER] = v->v[VAR_ORIGINAL_USER];
+	struct span user = username_normalise(r, authcid, err);
+	if (user.ptr == NULL)
+		return false;
+	v->v[VAR_USER] = user;
+	r->user_set = true;
+	if (authzid.len == 0 || span_eq(authzid, authcid))
+		return true;
+	v->v[VAR_LOGIN_USER] = username_normalise(r, authzid, err);
+	if (v->v[VAR_LOGIN_USER].ptr == NULL)
+		return false;
+	r->master = MASTER_WANTED;
+	return true;
+}
+
+bool username_set_lookup(struct request *r, struct span name, struct err *err)
+{
+	r->vars.v[VAR_ORIGINAL_USER] = arena_dup(&r->arena, name);
+	r->vars.v[VAR_AUTH_USER] = r->vars.v[VAR_ORIGINAL_USER];
+	struct span user = username_normalise(r, name, err);
+	if (user.ptr == NULL)
+		return false;
+	r->vars.v[VAR_USER] = user;
+	r->user_set = true;
+	return true;
+}

@@ -1,0 +1,22 @@
+/*
+ * All mechanisms, one line each.
+ */
+#include "mechanisms/mech.h"
+
+extern const struct mech mech_plain, mech_login, mech_dovecot_token;
+
+const struct mech *const mech_table[] = {
+    &mech_plain,
+    &mech_login,
+    &mech_dovecot_token,
+    NULL,
+};
+
+const struct mech *mech_find(struct span name)
+{
+	for (size_t i = 0; mech_table[i] != NULL; i++) {
+		if (span_eq_ci(name, span_of(mech_table[i]->name)))
+			return mech_table[i];
+	}
+	return NULL;
+}
