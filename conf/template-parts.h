@@ -55,13 +55,6 @@ struct template_part {
 	} u;
 };
 
-/* %{env:NAME} was read when the template was parsed; where, and what it said. */
-struct template_env {
-	struct template_env *next;
-	size_t start, end; /* of "env:NAME" in the source */
-	struct span value;
-};
-
 struct template
 {
 	const char *text; /* NULL: an argument inside another template */
@@ -71,7 +64,6 @@ struct template
 	bool constant;	   /* only TEXT and FIXED */
 	bool plain;	   /* only TEXT: there is nothing to escape */
 	struct span fixed; /* constant: the whole */
-	struct template_env *env;
 };
 
 /* template.c: base is added to the offsets in messages */
@@ -79,6 +71,11 @@ struct template *template_parse_at(
     struct arena *a, struct span text, size_t base, struct err *err) MUST_CHECK;
 /* template.c: offset after the %variable that starts at at, braces and all; at most text.len */
 size_t template_skip_variable(struct span text, size_t at);
+
+/* template-body.c: offset of a } or stop that is in no braces of its own, from at on */
+size_t template_raw_end(struct span text, size_t at, char stop);
+/* template-env.c: the value now, or otherwise when unset or empty */
+struct span template_env_value(struct arena *a, struct span name, struct span otherwise);
 
 /* ---- template-modify.c ---- */
 

@@ -22,12 +22,25 @@ bool template_is_constant(const struct template *t);
 const char *template_text(const struct template *t); /* the source, as written */
 
 /*
+ * The text with each %{env:NAME} replaced by its value, written so that any
+ * parser of templates takes it as data. For what goes to a child process,
+ * which has no environment. Any text may be given; one without is returned
+ * as it is.
+ */
+struct span template_resolve_env(struct arena *a, struct span text);
+
+/*
  * Escapes one variable's value for its place (SQL, LDAP, path); called for
  * each variable, after its modifiers, never for the text around them.
  */
 typedef struct span template_escape(void *ctx, struct arena *a, struct span value);
 
-/* The expanded text, in the arena, or SPAN_NULL and *err. escape may be NULL. */
+/*
+ * The expanded text, or SPAN_NULL and *err. It lives as long as the arena,
+ * the template and the vars: text and values that need no change are not
+ * copied, so nothing is said about the byte after it. escape may be NULL; when
+ * it returns SPAN_NULL, the value cannot be written and expanding fails.
+ */
 struct span template_expand(const struct template *t, const struct vars *vars, struct arena *a,
     template_escape *escape, void *ctx, struct err *err) MUST_CHECK;
 
