@@ -1,0 +1,367 @@
+/*
+ * One question of the channel turned into calls of the driver, and the
+ * comparison of the password with what the driver found. Runs in: worker, in
+ * the main thread or in a lane. Owner of everything: the job's arena.
+ * The password and the hash end here: an answer holds a verdict, the public
+ * fields and, when a mechanism asked for it, one credential.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "authd/worker-job.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/wheel.h"
+
+enum { SAMPLE_EVERY = 16 };
+
+void job_answer(struct job *job, enum verdict verdict, const char *fmt, ...)
+{
+	char text[sizeof(((struct err *)0)->text)];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	job->answer.serial = job->q.serial;
+	job->answer.verdict = verdict;
+	job->answer.detail = arena_dup(&job->arena, span_of(text));
+}
+
+bool job_is_late(const struct job *job)
+{
+	return job->q.deadline_ms > 0 && clock_ms() > job->q.deadline_ms;
+}
+
+void asker_init(struct asker *as)
+{
+	pthread_mutex_init(&as->kinds_lock, NULL);
+}
+
+void asker_free(struct asker *as)
+{
+	for (size_t i = 0; i < ARRAY_LEN(as->kinds); i++)
+		arena_free(&as->kinds[i].arena);
+	pthread_mutex_destroy(&as->kinds_lock);
+}
+
+/* ---- what hashes the users here have ---- */
+
+static void note_kind(struct asker *as, const struct scheme_hash *h)
+{
+	pthread_mutex_lock(&as->kinds_lock);
+	struct hash_kind *k = &as->kinds[0];
+	for (size_t i = 0; i < ARRAY_LEN(as->kinds); i++) {
+		if (as->kinds[i].scheme == h->scheme) {
+			k = &as->kinds[i];
+			break;
+		}
+		if (as->kinds[i].seen < k->seen)
+			k = &as->kinds[i];
+	}
+	if (k->scheme != h->scheme)
+		k->seen = 0;
+	if (k->seen++ % SAMPLE_EVERY == 0) {
+		arena_reset(&k->arena);
+		k->scheme = h->scheme;
+		k->sample = *h;
+		k->sample.raw = secret_dup(&k->arena, h->raw);
+	}
+	pthread_mutex_unlock(&as->kinds_lock);
+}
+
+static bool dummy_hash(struct asker *as, struct job *job)
+{
+	struct scheme_hash like;
+	const struct hash_kind *k = &as->kinds[0];
+	pthread_mutex_lock(&as->kinds_lock);
+	for (size_t i = 1; i < ARRAY_LEN(as->kinds); i++) {
+		if (as->kinds[i].seen > k->seen)
+			k = &as->kinds[i];
+	}
+	bool known = k->seen > 0;
+	if (known) {
+		like = k->sample;
+		like.raw = secret_dup(&job->arena, k->sample.raw);
+	}
+	pthread_mutex_unlock(&as->kinds_lock);
+	return scheme_dummy(known ? &like : NULL, &job->arena, &job->hash);
+}
+
+/* ---- asking the driver ---- */
+
+static void about(const struct job *job, char *out, size_t size)
+{
+	snprintf(out, size, "%.*s", SPAN_ARG(job->q.vars.v[VAR_USER]));
+}
+
+static void log_entry_error(const struct asker *as, const struct job *job, const char *what)
+{
+	char user[256];
+	about(job, user, sizeof(user));
+	log_error("%s(%s): %s", as->driver->spec->name, user, what);
+}
+
+static enum verdict ask_driver(
+    const struct asker *as, void *state, struct job *job, enum question_kind kind)
+{
+	job->q.vars.passdb = &job->q.passdb_fields;
+	job->ask = (struct question){
+	    .kind = kind,
+	    .vars = &job->q.vars,
+	    .password = kind == ASK_VERIFY ? job->q.password : SECRET_NULL,
+	    .deadline_ms = job->q.deadline_ms,
+	    .arena = &job->arena,
+	    .entry = {.fields = fields_in(&job->arena)},
+	};
+	enum verdict v = as->driver->ask(state, &job->ask);
+	return v < VERDICT_COUNT ? v : VERDICT_INTERNAL;
+}
+
+/* Fields "password" and "password_noscheme" of drivers that have columns or templates. */
+static void take_password_field(const struct asker *as, struct job *job, const char *key)
+{
+	struct entry *e = &job->ask.entry;
+	struct field *f = fields_find(&e->fields, key);
+	if (f == NULL)
+		return;
+	if (secret_is_set(e->password)) {
+		log_entry_error(as, job, "Multiple password values not supported");
+	} else if (f->value.ptr != NULL) {
+		e->password = secret_of(f->value);
+		e->password_noscheme = strcmp(key, "password_noscheme") == 0;
+	}
+	fields_remove(&e->fields, key);
+}
+
+static void take_passwords(const struct asker *as, struct job *job)
+{
+	take_password_field(as, job, "password");
+	take_password_field(as, job, "password_noscheme");
+	/* an empty column means "no password", never "the empty password" */
+	if (secret_reveal(job->ask.entry.password).len == 0)
+		job->ask.entry.password = SECRET_NULL;
+}
+
+/* nopassword counts only where there is no password: a forgotten one must not open the door */
+static bool any_password_will_do(const struct asker *as, struct job *job)
+{
+	struct entry *e = &job->ask.entry;
+	bool field = fields_has(&e->fields, "nopassword");
+	if (!field && (job->q.flags & ASK_NOPASSWORD) == 0)
+		return false;
+	if (!secret_is_set(e->password))
+		return true;
+	log_entry_error(as, job, "nopassword set but password is non-empty");
+	fields_remove(&e->fields, "nopassword");
+	return false;
+}
+
+static void answer_verdict(struct job *job, enum verdict v)
+{
+	const char *why = job->ask.err.text;
+	if (why[0] == '\0') {
+		switch (v) {
+		case VERDICT_INTERNAL:
+			why = "the driver gave no reason";
+			break;
+		case VERDICT_MISMATCH:
+			why = "Password mismatch";
+			break;
+		case VERDICT_UNKNOWN_USER:
+			why = "unknown user";
+			break;
+		case VERDICT_DISABLED:
+			why = "User is disabled";
+			break;
+		case VERDICT_EXPIRED:
+			why = "Password expired";
+			break;
+		default:
+			break;
+		}
+	}
+	job_answer(job, v, "%s", why);
+	bool found = v != VERDICT_INTERNAL && v != VERDICT_UNKNOWN_USER;
+	job->answer.fields = found ? job->ask.entry.fields : fields_in(&job->arena);
+}
+
+/* The stored password taken apart, or an answer that says why not. */
+static bool parse_hash(const struct asker *as, struct job *job)
+{
+	const struct entry *e = &job->ask.entry;
+	const char *def = e->default_scheme != NULL ? e->default_scheme : "CRYPT";
+	struct err err = {0};
+	if (!scheme_parse(e->password, def, e->password_noscheme, &job->arena, &job->hash, &err)) {
+		job_answer(job, VERDICT_INTERNAL, "%s", err.text);
+		return false;
+	}
+	if ((job->hash.scheme->flags & SCHEME_WEAK) != 0 && !as->allow_weak_schemes) {
+		job_answer(job, VERDICT_INTERNAL, "Weak password scheme '%s' used and refused",
+		    job->hash.scheme->name);
+		return false;
+	}
+	return true;
+}
+
+void asker_hash(struct asker *as, struct job *job)
+{
+	struct err err = {0};
+	enum verdict v =
+	    scheme_verify(&job->hash, job->q.password, job->q.vars.v[VAR_USER], &job->arena, &err);
+	if (job->dummy) {
+		answer_verdict(job, VERDICT_UNKNOWN_USER);
+		return;
+	}
+	bool compared = v == VERDICT_OK || v == VERDICT_MISMATCH;
+	if (compared)
+		note_kind(as, &job->hash);
+	job->ask.err = err;
+	answer_verdict(job, compared ? v : VERDICT_INTERNAL);
+	job->answer.has_password = compared;
+}
+
+/* True: done here; false: job->hash waits for a hash lane. */
+static bool hash_here_or_later(struct asker *as, struct job *job)
+{
+	struct scheme_cost cost = scheme_cost(&job->hash);
+	if (!cost.expensive) {
+		asker_hash(as, job);
+		return true;
+	}
+	if (as->hash_memory_limit != 0 && cost.memory > as->hash_memory_limit) {
+		if (job->dummy)
+			answer_verdict(job, VERDICT_UNKNOWN_USER);
+		else
+			job_answer(job, VERDICT_INTERNAL,
+			    "The %s hash needs %llu MiB of memory, more than this worker's part "
+			    "of hash_memory_limit (%llu MiB)",
+			    job->hash.scheme->name, (unsigned long long)(cost.memory >> 20),
+			    (unsigned long long)(as->hash_memory_limit >> 20));
+		return true;
+	}
+	job->hash_memory = cost.memory;
+	return false;
+}
+
+static bool unknown_user(struct asker *as, struct job *job)
+{
+	if (secret_is_set(job->q.password) && dummy_hash(as, job)) {
+		job->dummy = true;
+		return hash_here_or_later(as, job);
+	}
+	answer_verdict(job, VERDICT_UNKNOWN_USER);
+	return true;
+}
+
+static bool compare(struct asker *as, struct job *job)
+{
+	take_passwords(as, job);
+	if (fields_has(&job->ask.entry.fields, "noauthenticate")) {
+		answer_verdict(job, VERDICT_NEXT);
+	} else if ((job->q.flags & ASK_SKIP_PASSWORD) != 0 || any_password_will_do(as, job)) {
+		answer_verdict(job, VERDICT_OK);
+	} else if (!secret_is_set(job->ask.entry.password)) {
+		answer_verdict(job, VERDICT_MISMATCH);
+		job->answer.detail = SPAN_LIT("No password returned (and no nopassword)");
+	} else if (!secret_is_set(job->q.password)) {
+		job_answer(job, VERDICT_INTERNAL, "the question came without a password");
+	} else if (parse_hash(as, job)) {
+		return hash_here_or_later(as, job);
+	}
+	return true;
+}
+
+static bool no_lookups(struct job *job)
+{
+	job_answer(job, VERDICT_NO_SCHEME,
+	    "passdb doesn't support lookups, can't verify user's existence");
+	return true;
+}
+
+static bool verify(struct asker *as, void *state, struct job *job)
+{
+	bool skip = (job->q.flags & ASK_SKIP_PASSWORD) != 0;
+	if ((as->driver->can & CAN_VERIFY) != 0 && !skip) {
+		enum verdict v = ask_driver(as, state, job, ASK_VERIFY);
+		take_passwords(as, job);
+		bool next = v == VERDICT_OK && fields_has(&job->ask.entry.fields, "noauthenticate");
+		answer_verdict(job, next ? VERDICT_NEXT : v);
+		job->answer.has_password = v == VERDICT_OK || v == VERDICT_MISMATCH;
+		return true;
+	}
+	if ((as->driver->can & CAN_SHOW) == 0)
+		return no_lookups(job);
+	enum verdict v = ask_driver(as, state, job, ASK_PASSDB);
+	if (v == VERDICT_OK)
+		return compare(as, job);
+	if (v == VERDICT_UNKNOWN_USER && !skip)
+		return unknown_user(as, job);
+	take_passwords(as, job);
+	answer_verdict(job, v);
+	return true;
+}
+
+static void convert(const struct asker *as, struct job *job)
+{
+	if (!secret_is_set(job->ask.entry.password)) {
+		answer_verdict(job, VERDICT_NO_SCHEME);
+		job->answer.detail = arena_printf(&job->arena,
+		    "Requested %.*s scheme, but we have a NULL password", SPAN_ARG(job->q.scheme));
+		return;
+	}
+	if (!parse_hash(as, job))
+		return;
+	struct err err = {0};
+	struct secret out = SECRET_NULL;
+	enum verdict v = scheme_convert(&job->hash, arena_cstr(&job->arena, job->q.scheme),
+	    job->q.vars.v[VAR_USER], &job->arena, &out, &err);
+	job->ask.err = err;
+	answer_verdict(job, v);
+	if (v == VERDICT_OK)
+		job->answer.credential = out;
+}
+
+static bool credential(struct asker *as, void *state, struct job *job)
+{
+	if ((as->driver->can & CAN_SHOW) == 0)
+		return no_lookups(job);
+	enum verdict v = ask_driver(as, state, job, ASK_PASSDB);
+	take_passwords(as, job);
+	if (v == VERDICT_OK && fields_has(&job->ask.entry.fields, "noauthenticate"))
+		v = VERDICT_NEXT;
+	if (v == VERDICT_OK && job->q.scheme.len > 0)
+		convert(as, job);
+	else
+		answer_verdict(job, v);
+	return true;
+}
+
+static bool userdb(struct asker *as, void *state, struct job *job)
+{
+	if ((as->driver->can & CAN_SHOW) == 0) {
+		job_answer(
+		    job, VERDICT_INTERNAL, "driver %s has no user entries", as->driver->spec->name);
+		return true;
+	}
+	enum verdict v = ask_driver(as, state, job, ASK_USERDB);
+	fields_remove(&job->ask.entry.fields, "password");
+	fields_remove(&job->ask.entry.fields, "password_noscheme");
+	answer_verdict(job, v);
+	return true;
+}
+
+bool asker_ask(struct asker *as, void *state, struct job *job)
+{
+	switch (job->q.ask) {
+	case CHANNEL_VERIFY:
+		return verify(as, state, job);
+	case CHANNEL_CREDENTIAL:
+		return credential(as, state, job);
+	case CHANNEL_USERDB:
+		return userdb(as, state, job);
+	case CHANNEL_LIST: /* worker-list.c */
+		break;
+	}
+	job_answer(job, VERDICT_INTERNAL, "driver %s cannot do this", as->driver->spec->name);
+	return true;
+}

@@ -1,0 +1,132 @@
+/*
+ * Inside a worker: a job is one question on its way through the worker; a pool
+ * of lanes is threads that take jobs off one queue. The main thread reads and
+ * writes the channel and owns every job that is in no queue and no lane.
+ */
+#ifndef AUTHD_WORKER_JOB_H
+#define AUTHD_WORKER_JOB_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "authd/channel.h"
+#include "conf/config.h"
+#include "drivers/driver.h"
+#include "schemes/scheme.h"
+
+struct lane_pool;
+
+struct job {
+	struct job *next;	  /* in a queue, the done list or the free list */
+	struct job *map_next;	  /* in the main thread's map of serials */
+	struct lane_pool *queued; /* whose queue it waits in; under the hub's lock */
+	struct arena arena;
+	struct channel_question q;
+	struct channel_answer answer;
+	struct question ask; /* what the driver sees */
+
+	/* a password still to be compared in a hash lane */
+	struct scheme_hash hash;
+	uint64_t hash_memory;
+	bool dummy;	      /* only to spend the time: the user is unknown */
+	unsigned passed_over; /* how often others went first for want of memory */
+
+	atomic_bool cancelled;
+	uint32_t credit; /* LIST: names that may still be sent; under the hub's lock */
+};
+
+/* ---- worker-module.c ---- */
+
+/* Built in, or a module from dir (NULL or "": the usual places). Modules are never unloaded. */
+const struct driver *worker_find_driver(
+    const char *name, const char *dir, struct err *err) MUST_CHECK;
+
+/* ---- worker-ask.c: one question to driver calls and an answer ---- */
+
+struct hash_kind {
+	const struct scheme *scheme;
+	uint64_t seen;
+	struct arena arena;
+	struct scheme_hash sample;
+};
+
+struct asker {
+	const struct driver *driver;
+	bool allow_weak_schemes;
+	uint64_t hash_memory_limit; /* 0: none */
+	/* which hashes the users here have, so that an unknown user costs the same */
+	pthread_mutex_t kinds_lock;
+	struct hash_kind kinds[8];
+};
+
+void asker_init(struct asker *as);
+void asker_free(struct asker *as);
+/* True: job->answer is complete. False: job->hash is to be compared in a hash lane. */
+bool asker_ask(struct asker *as, void *state, struct job *job) MUST_CHECK;
+/* Compares job->hash and completes the answer. */
+void asker_hash(struct asker *as, struct job *job);
+/* An answer without asking anybody. */
+void job_answer(struct job *job, enum verdict verdict, const char *fmt, ...) PRINTF_LIKE(3, 4);
+bool job_is_late(const struct job *job);
+
+/* ---- worker-lane.c ---- */
+
+/* What all pools of a worker share. One lock: it is held for a few instructions at a time. */
+struct lane_hub {
+	pthread_mutex_t lock;
+	pthread_cond_t credit; /* a list got credit, was cancelled, or all stops */
+	pthread_cond_t opened; /* the first lane of a pool has opened its state, or not */
+	struct job *done, **done_end;
+	struct buffer frames; /* of lists, to be written before what is in done */
+	int event;	      /* eventfd: readable when done or frames have something */
+	bool stopping;
+	_Atomic uint64_t needs; /* of states that only lanes may touch */
+};
+
+enum lane_outcome { LANE_DONE, LANE_HASH };
+
+struct lane_pool {
+	struct lane_hub *hub;
+	/* set by the owner before lane_pool_init() */
+	unsigned max;	 /* threads at most; they start when needed */
+	int nice;	 /* of these threads, relative to the process */
+	uint64_t memory; /* what the running jobs' hash_memory may add up to; 0: no limit */
+	enum lane_outcome (*run)(void *ctx, void *state, struct job *job);
+	void *ctx;
+	struct lane_pool *hash_pool; /* where LANE_HASH leads */
+	void *state;		     /* shared by the lanes, or NULL: ... */
+	const struct driver *driver; /* ... each lane opens its own */
+	const void *settings;
+
+	/* under the hub's lock */
+	pthread_cond_t work;
+	struct job *queue, **queue_end;
+	unsigned queued, idle, count;
+	uint64_t memory_used;
+	pthread_t *threads;
+	int first_open; /* of the first lane: 0 not yet, 1 done, -1 open_err */
+	struct err open_err;
+};
+
+bool lane_hub_init(struct lane_hub *h, struct err *err) MUST_CHECK;
+void lane_hub_free(struct lane_hub *h);
+void lane_pool_init(struct lane_pool *p, struct lane_hub *h);
+/* Starts one lane and waits until its state is open. */
+bool lane_pool_open_first(struct lane_pool *p, struct err *err) MUST_CHECK;
+void lane_submit(struct lane_pool *p, struct job *job);
+/* Makes the main thread look at frames and done. */
+void lane_wake(struct lane_hub *h);
+/* True when the job was still in a queue: it is the caller's again. */
+bool lane_cancel(struct lane_hub *h, struct job *job) MUST_CHECK;
+void lane_credit(struct lane_hub *h, struct job *job, uint32_t more);
+/* All jobs that are done, oldest first; frames of lists are appended to *frames. */
+struct job *lane_take_done(struct lane_hub *h, struct buffer *frames);
+/* Ends and joins all lanes of the pools; false when some are stuck in their backend. */
+bool lane_stop(struct lane_hub *h, struct lane_pool *const *pools, size_t count) MUST_CHECK;
+
+/* ---- worker-list.c: runs in a lane ---- */
+
+enum { LIST_FIRST_CREDIT = 1000, LIST_FRAME_NAMES = 256, LIST_FRAME_BYTES = 64 * 1024 };
+void worker_list(const struct driver *driver, struct lane_hub *h, void *state, struct job *job);
+
+#endif

@@ -1,0 +1,546 @@
+/*
+ * The worker's main thread: gets its configuration from the parent, opens the
+ * driver, then reads questions from the channel and writes answers, both in
+ * batches. What takes long goes to lanes. Runs in: worker.
+ * Fatal (the process ends): a message that does not decode, the end of the
+ * channel or of the control socket.
+ */
+#include "authd/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "authd/control.h"
+#include "authd/logging.h"
+#include "authd/worker-job.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/wheel.h"
+
+enum {
+	READ_SIZE = 64 * 1024,
+	OUT_HIGH = 1024 * 1024, /* unread answers: above this no question is read */
+	SLOTS_SHARED = 1024,
+	OWN_LANES = 8,
+	LIST_LANES = 4,
+	HASH_NICE = 5,
+	NEEDS_CHECK_MS = 1000,
+	MAP_SIZE = 1024, /* a power of two */
+	SPARE_JOBS = 256,
+};
+
+struct worker {
+	int control, channel;
+	struct worker_config *wc;
+	const struct driver *driver;
+	struct arena settings_arena;
+	void *settings;
+	void *state; /* LANES_SHARED; else the lanes have them */
+	struct asker asker;
+
+	struct lane_hub hub;
+	struct lane_pool hash_lanes, list_lanes, ask_lanes;
+	bool pools_ready;
+
+	uint32_t slots;
+	uint64_t needs; /* as said in the last HELLO */
+	int64_t needs_at;
+
+	struct buffer in, out;
+	struct job *map[MAP_SIZE]; /* every job that is not spare, by serial */
+	unsigned jobs;
+	struct job *spare;
+	unsigned spare_count;
+	int result; /* -1: go on */
+};
+
+/* ---- jobs ---- */
+
+static struct job **map_slot(struct worker *w, uint64_t serial)
+{
+	return &w->map[serial & (MAP_SIZE - 1)];
+}
+
+static struct job *job_new(struct worker *w)
+{
+	struct job *job = w->spare;
+	if (job == NULL)
+		return mem_alloc(sizeof(*job));
+	w->spare = job->next;
+	w->spare_count--;
+	job->next = NULL;
+	return job;
+}
+
+static void job_recycle(struct worker *w, struct job *job)
+{
+	arena_free(&job->arena);
+	*job = (struct job){.next = NULL};
+	if (w->spare_count >= SPARE_JOBS) {
+		mem_free(&job);
+		return;
+	}
+	job->next = w->spare;
+	w->spare = job;
+	w->spare_count++;
+}
+
+static void map_add(struct worker *w, struct job *job)
+{
+	struct job **slot = map_slot(w, job->q.serial);
+	job->map_next = *slot;
+	*slot = job;
+	w->jobs++;
+}
+
+static void map_remove(struct worker *w, struct job *job)
+{
+	struct job **link = map_slot(w, job->q.serial);
+	while (*link != job)
+		link = &(*link)->map_next;
+	*link = job->map_next;
+	w->jobs--;
+}
+
+static struct job *map_find(struct worker *w, uint64_t serial)
+{
+	struct job *job = *map_slot(w, serial);
+	while (job != NULL && (job->q.serial != serial || atomic_load(&job->cancelled)))
+		job = job->map_next;
+	return job;
+}
+
+/* ---- what the driver needs to know ---- */
+
+static uint64_t current_needs(struct worker *w)
+{
+	uint64_t needs = VAR_BIT(VAR_USER);
+	if (w->driver->spec->settings != NULL)
+		needs |= settings_needs(w->driver->spec->settings, w->settings);
+	if (w->state != NULL && w->driver->needs != NULL)
+		needs |= w->driver->needs(w->state);
+	return needs | atomic_load(&w->hub.needs);
+}
+
+static void say_hello(struct worker *w, bool first)
+{
+	w->needs_at = clock_ms();
+	uint64_t needs = current_needs(w);
+	if (!first && needs == w->needs)
+		return;
+	w->needs = needs;
+	unsigned can = w->driver->can;
+	if ((can & CAN_SHOW) != 0)
+		can |= CAN_VERIFY;
+	channel_put_hello(&w->out, &(struct channel_hello){
+				       .pid = (uint32_t)getpid(),
+				       .slots = w->slots,
+				       .can = can,
+				       .needs = needs,
+				   });
+}
+
+/* ---- questions ---- */
+
+static void answer(struct worker *w, struct job *job)
+{
+	if (!atomic_load(&job->cancelled))
+		channel_put_answer(&w->out, &job->answer);
+	job_recycle(w, job);
+}
+
+static void start(struct worker *w, struct job *job)
+{
+	struct lane_pool *lanes = NULL;
+	if (w->driver->lanes != LANES_SHARED)
+		lanes = &w->ask_lanes;
+	if (job->q.ask == CHANNEL_LIST && w->driver->lanes != LANES_PROCESS)
+		lanes = &w->list_lanes;
+	if (lanes == NULL && job_is_late(job)) {
+		job_answer(job, VERDICT_INTERNAL, "timed out in the queue");
+		answer(w, job);
+		return;
+	}
+	if (lanes == NULL && asker_ask(&w->asker, w->state, job)) {
+		job->answer.serial = job->q.serial;
+		answer(w, job);
+		return;
+	}
+	map_add(w, job);
+	lane_submit(lanes != NULL ? lanes : &w->hash_lanes, job);
+}
+
+static bool handle_ask(struct worker *w, struct span payload)
+{
+	struct job *job = job_new(w);
+	if (!channel_get_ask(payload, &job->arena, &job->q)) {
+		job_recycle(w, job);
+		return false;
+	}
+	job->answer.fields = fields_in(&job->arena);
+	job->credit = LIST_FIRST_CREDIT;
+	start(w, job);
+	return true;
+}
+
+static bool handle_cancel(struct worker *w, struct span payload)
+{
+	uint64_t serial;
+	if (!channel_get_cancel(payload, &serial))
+		return false;
+	struct job *job = map_find(w, serial);
+	if (job != NULL && lane_cancel(&w->hub, job)) {
+		map_remove(w, job);
+		job_recycle(w, job);
+	}
+	return true;
+}
+
+static bool handle_more(struct worker *w, struct span payload)
+{
+	uint64_t serial;
+	uint32_t count;
+	if (!channel_get_more(payload, &serial, &count))
+		return false;
+	struct job *job = map_find(w, serial);
+	if (job != NULL)
+		lane_credit(&w->hub, job, count);
+	return true;
+}
+
+static bool handle(struct worker *w, uint8_t type, struct span payload)
+{
+	switch (type) {
+	case CHANNEL_ASK:
+		return handle_ask(w, payload);
+	case CHANNEL_CANCEL:
+		return handle_cancel(w, payload);
+	case CHANNEL_MORE:
+		return handle_more(w, payload);
+	default:
+		return false;
+	}
+}
+
+/* More than a front that keeps to its slots can have here; memory stays bounded if it does not. */
+static bool is_full(const struct worker *w)
+{
+	return w->out.len > OUT_HIGH || w->jobs > 2 * w->slots + 64;
+}
+
+static void handle_frames(struct worker *w)
+{
+	struct span rest = buffer_span(&w->in);
+	size_t before = rest.len;
+	int got = 0;
+	while (!is_full(w)) {
+		uint8_t type;
+		struct span payload;
+		got = wire_frame_next(&rest, &type, &payload);
+		if (got > 0 && !handle(w, type, payload))
+			got = -1;
+		if (got <= 0)
+			break;
+	}
+	if (got < 0) {
+		log_error("a message from the front does not decode, closing the channel");
+		w->result = EX_SOFTWARE;
+	}
+	buffer_consume(&w->in, before - rest.len);
+}
+
+static void take_done(struct worker *w)
+{
+	struct job *next, *job = lane_take_done(&w->hub, &w->out);
+	for (; job != NULL; job = next) {
+		next = job->next;
+		map_remove(w, job);
+		answer(w, job);
+	}
+}
+
+/* ---- the channel ---- */
+
+static void read_channel(struct worker *w)
+{
+	char *room = buffer_reserve(&w->in, READ_SIZE);
+	ssize_t n = read(w->channel, room, READ_SIZE);
+	if (n > 0)
+		buffer_commit(&w->in, (size_t)n);
+	else if (n == 0)
+		w->result = EX_OK;
+	else if (errno == ECONNRESET)
+		w->result = EX_OK;
+	else if (errno != EAGAIN && errno != EINTR) {
+		log_error("reading the channel: %s", strerror(errno));
+		w->result = EX_OSERR;
+	}
+}
+
+static void write_channel(struct worker *w)
+{
+	if (w->out.len == 0)
+		return;
+	struct span s = buffer_span(&w->out);
+	ssize_t n = send(w->channel, s.ptr, s.len, MSG_NOSIGNAL);
+	if (n > 0)
+		buffer_consume(&w->out, (size_t)n);
+	else if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
+		w->result = EX_OK;
+	else if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		log_error("writing the channel: %s", strerror(errno));
+		w->result = EX_OSERR;
+	}
+}
+
+/* The parent says little more; the end of its socket is the end of the worker. */
+static void read_control(struct worker *w)
+{
+	char buf[CONTROL_PACKET_MAX];
+	struct control_message m;
+	struct err err = {0};
+	int got = control_receive(w->control, &m, buf, sizeof(buf), &err);
+	if (got < 0 || (got > 0 && m.type == CONTROL_DRAIN))
+		w->result = EX_OK;
+	if (got <= 0 || m.fd < 0)
+		return;
+	if (m.type == CONTROL_LOG)
+		logging_take_fd(m.fd);
+	else
+		close(m.fd);
+}
+
+static void loop(struct worker *w)
+{
+	say_hello(w, true);
+	while (w->result < 0) {
+		handle_frames(w);
+		take_done(w);
+		write_channel(w);
+		int64_t wait = w->needs_at + NEEDS_CHECK_MS - clock_ms();
+		if (wait <= 0) {
+			say_hello(w, false);
+			continue;
+		}
+		struct pollfd p[] = {
+		    {.fd = w->control, .events = POLLIN},
+		    {.fd = w->channel,
+			.events =
+			    (short)((is_full(w) ? 0 : POLLIN) | (w->out.len > 0 ? POLLOUT : 0))},
+		    {.fd = w->hub.event, .events = POLLIN},
+		};
+		if (poll(p, ARRAY_LEN(p), (int)wait) < 0 && errno != EINTR)
+			mem_panic("poll");
+		if (p[0].revents != 0)
+			read_control(w);
+		if ((p[1].revents & POLLIN) != 0)
+			read_channel(w);
+		else if ((p[1].revents & (POLLHUP | POLLERR)) != 0)
+			w->result = EX_OK;
+	}
+}
+
+/* ---- start and end ---- */
+
+static bool receive_config(struct worker *w, struct err *err)
+{
+	char buf[CONTROL_PACKET_MAX];
+	struct control_message m;
+	struct pollfd p = {.fd = w->control, .events = POLLIN};
+	while (poll(&p, 1, -1) < 0 && errno == EINTR)
+		continue;
+	int got = control_receive(w->control, &m, buf, sizeof(buf), err);
+	if (got < 0)
+		return false;
+	if (got == 0 || m.type != CONTROL_WORKER_CONFIG || m.fd < 0) {
+		if (got > 0 && m.fd >= 0)
+			close(m.fd);
+		return err_set(err, EX_SOFTWARE, "the parent sent no configuration");
+	}
+	struct buffer blob = {0};
+	bool ok = control_read_memfd(m.fd, &blob, err);
+	close(m.fd);
+	if (ok) {
+		w->wc = config_import_worker(buffer_span(&blob), err);
+		ok = w->wc != NULL;
+	}
+	buffer_free(&blob);
+	return ok;
+}
+
+static bool find_driver(struct worker *w, const struct worker_hooks *hooks, struct err *err)
+{
+	w->driver = worker_find_driver(w->wc->driver, w->wc->process->driver_dir, err);
+	if (w->driver == NULL)
+		return false;
+	w->settings = driver_args_parse(w->driver->spec, span_of(w->wc->args),
+	    span_of(w->wc->file_text), &w->settings_arena, err);
+	if (w->settings == NULL)
+		return false;
+	return hooks == NULL || hooks->confine == NULL ||
+	       hooks->confine(w->wc, w->driver->spec, err);
+}
+
+static enum lane_outcome run_ask(void *ctx, void *state, struct job *job)
+{
+	struct worker *w = ctx;
+	if (job->q.ask == CHANNEL_LIST)
+		worker_list(w->driver, &w->hub, state, job);
+	else if (!asker_ask(&w->asker, state, job))
+		return LANE_HASH;
+	job->answer.serial = job->q.serial;
+	return LANE_DONE;
+}
+
+static enum lane_outcome run_hash(void *ctx, void *state UNUSED, struct job *job)
+{
+	asker_hash(&((struct worker *)ctx)->asker, job);
+	return LANE_DONE;
+}
+
+static unsigned hash_lane_count(const struct worker *w)
+{
+	unsigned n = w->wc->process->hash_lanes;
+	if (n == 0)
+		n = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+	return n > 0 && n < 256 ? n : 1;
+}
+
+static void set_up_lanes(struct worker *w)
+{
+	w->hash_lanes = (struct lane_pool){
+	    .max = hash_lane_count(w),
+	    .nice = HASH_NICE,
+	    .memory = w->asker.hash_memory_limit,
+	    .run = run_hash,
+	    .ctx = w,
+	};
+	w->ask_lanes = (struct lane_pool){
+	    .max = w->driver->lanes == LANES_OWN ? OWN_LANES : 1,
+	    .run = run_ask,
+	    .ctx = w,
+	    .hash_pool = &w->hash_lanes,
+	    .driver = w->driver,
+	    .settings = w->settings,
+	};
+	w->list_lanes = w->ask_lanes;
+	w->list_lanes.max = LIST_LANES;
+	w->list_lanes.state = w->state;
+	lane_pool_init(&w->hash_lanes, &w->hub);
+	lane_pool_init(&w->ask_lanes, &w->hub);
+	lane_pool_init(&w->list_lanes, &w->hub);
+	w->pools_ready = true;
+}
+
+static bool open_driver(struct worker *w, struct err *err)
+{
+	asker_init(&w->asker);
+	w->asker.driver = w->driver;
+	w->asker.allow_weak_schemes = w->wc->allow_weak_schemes;
+	w->asker.hash_memory_limit = w->wc->process->hash_memory_limit;
+	if (!lane_hub_init(&w->hub, err))
+		return false;
+	if (w->driver->lanes == LANES_SHARED) {
+		w->slots = SLOTS_SHARED;
+		w->state = w->driver->open(w->settings, err);
+		if (w->state == NULL)
+			return false;
+	} else {
+		w->slots = w->driver->lanes == LANES_OWN ? 2 * OWN_LANES : 1;
+	}
+	set_up_lanes(w);
+	return w->driver->lanes == LANES_SHARED || lane_pool_open_first(&w->ask_lanes, err);
+}
+
+static void tell_parent(struct worker *w, bool ok, const struct err *why)
+{
+	struct err err = {0};
+	struct control_message m = {
+	    .type = ok ? CONTROL_READY : CONTROL_FAILED,
+	    .text = ok ? SPAN_NULL : span_of(why->text),
+	    .fd = -1,
+	};
+	if (!control_send(w->control, &m, &err))
+		log_debug("%s", err.text);
+}
+
+static void free_jobs(struct worker *w)
+{
+	for (size_t i = 0; i < MAP_SIZE; i++) {
+		while (w->map[i] != NULL) {
+			struct job *job = w->map[i];
+			map_remove(w, job);
+			job_recycle(w, job);
+		}
+	}
+	while (w->spare != NULL) {
+		struct job *job = w->spare;
+		w->spare = job->next;
+		mem_free(&job);
+	}
+}
+
+static void shut_down(struct worker *w)
+{
+	struct lane_pool *const pools[] = {&w->ask_lanes, &w->list_lanes, &w->hash_lanes};
+	if (w->pools_ready && !lane_stop(&w->hub, pools, ARRAY_LEN(pools))) {
+		/* a lane is stuck in its backend and nobody waits for it: leave without it */
+		log_warning("a question is stuck in the backend, exiting without its answer");
+		_exit(w->result);
+	}
+	free_jobs(w);
+	if (w->state != NULL)
+		w->driver->close(w->state);
+	if (w->hub.done_end != NULL)
+		lane_hub_free(&w->hub);
+	if (w->asker.driver != NULL)
+		asker_free(&w->asker);
+	worker_config_free(&w->wc);
+	arena_free(&w->settings_arena);
+	buffer_free(&w->in);
+	buffer_free(&w->out);
+	close(w->control);
+	close(w->channel);
+}
+
+static bool set_flags(int fd, struct err *err)
+{
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+		return err_set(err, EX_OSERR, "descriptor %d: %s", fd, strerror(errno));
+	return true;
+}
+
+int worker_run(int control, int channel, const struct worker_hooks *hooks)
+{
+	struct worker *w = mem_alloc(sizeof(*w));
+	struct err err = {0};
+	w->control = control;
+	w->channel = channel;
+	w->result = -1;
+	bool ok = receive_config(w, &err) && find_driver(w, hooks, &err) && open_driver(w, &err) &&
+		  set_flags(control, &err) && set_flags(channel, &err);
+	tell_parent(w, ok, &err);
+	if (ok) {
+		loop(w);
+	} else {
+		log_error("%s", err.text);
+		w->result = err.code != 0 ? err.code : EX_CONFIG;
+	}
+	shut_down(w);
+	int result = w->result;
+	mem_free(&w);
+	return result;
+}
+
+int worker_main(const struct worker_hooks *hooks)
+{
+	return worker_run(CONTROL_FD, CHANNEL_FD, hooks);
+}

@@ -1,0 +1,177 @@
+/*
+ * static: the same entry for every user, made of templates.
+ * Runs in: worker. As a userdb it says yes to every name. Whether the user
+ * exists is for the front to ask a passdb, unless the configuration has
+ * allow_all_users=yes, which is the front's business and no field.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "drivers/driver.h"
+#include "drivers/drivers.h"
+
+struct static_settings {
+	struct template_fields *fields;
+};
+
+static const struct setting rows[] = {
+    {"fields", SETTING_FIELDS, offsetof(struct static_settings, fields), "",
+	"Fields with templates: password= or nopassword and extra fields for a passdb; uid, gid, "
+	"home and others, and allow_all_users=yes, for a userdb.",
+	NULL, SETTING_SECRET, NULL},
+};
+
+static const struct setting_table table = {
+    "static", rows, ARRAY_LEN(rows), sizeof(struct static_settings)};
+
+const struct driver_spec spec_static = {
+    .name = "static",
+    .use = DRIVER_PASSDB | DRIVER_USERDB,
+    .args = ARGS_FIELDS,
+    .rest = "fields",
+    .settings = &table,
+};
+
+/* ---- names of users and groups ---- */
+
+static int lookup_uid(const char *name, char *buf, size_t size, uint32_t *id)
+{
+	struct passwd pw, *found = NULL;
+	int e = getpwnam_r(name, &pw, buf, size, &found);
+	if (found != NULL)
+		*id = found->pw_uid;
+	return found != NULL ? 0 : e != 0 ? e : ENOENT;
+}
+
+static int lookup_gid(const char *name, char *buf, size_t size, uint32_t *id)
+{
+	struct group gr, *found = NULL;
+	int e = getgrnam_r(name, &gr, buf, size, &found);
+	if (found != NULL)
+		*id = found->gr_gid;
+	return found != NULL ? 0 : e != 0 ? e : ENOENT;
+}
+
+/* The number as text; SPAN_NULL and *err when there is no such name. */
+static struct span resolve(bool group, struct span text, struct arena *a, struct err *err)
+{
+	uint32_t id = 0;
+	int e = ENOENT;
+	if (span_to_u32(text, &id))
+		return text;
+	if (text.len > 0 && span_find(text, '\0') < 0) {
+		const char *name = arena_cstr(a, text);
+		size_t size = 4096;
+		do {
+			size *= 2;
+			char *buf = arena_alloc(a, size);
+			e = group ? lookup_gid(name, buf, size, &id)
+				  : lookup_uid(name, buf, size, &id);
+		} while (e == ERANGE && size < 1024 * 1024);
+	}
+	if (e == 0)
+		return arena_printf(a, "%u", id);
+	err_set(err, EX_CONFIG, "static: %s=%.*s: %s", group ? "gid" : "uid", SPAN_ARG(text),
+	    e == ENOENT ? "no such name" : strerror(e));
+	return SPAN_NULL;
+}
+
+/* ---- the driver ---- */
+
+struct static_state {
+	const struct static_settings *set;
+	struct arena arena;
+	struct span uid, gid; /* resolved once when constant; else SPAN_NULL */
+};
+
+static struct span resolve_constant(
+    struct static_state *s, const struct template_field *f, bool group)
+{
+	static const struct vars none;
+	struct err ignored = {0}; /* ask() will say it: perhaps the name is there by then */
+	if (f->value == NULL || !template_is_constant(f->value))
+		return SPAN_NULL;
+	struct span text = template_expand(f->value, &none, &s->arena, NULL, NULL, &ignored);
+	return text.ptr == NULL ? text : resolve(group, text, &s->arena, &ignored);
+}
+
+static void *static_open(const void *settings, struct err *err UNUSED)
+{
+	struct static_state *s = mem_alloc(sizeof(*s));
+	s->set = settings;
+	const struct template_fields *fields = s->set->fields;
+	for (size_t i = 0; fields != NULL && i < fields->count; i++) {
+		const struct template_field *f = &fields->items[i];
+		if (strcmp(template_text(f->key), "uid") == 0)
+			s->uid = resolve_constant(s, f, false);
+		else if (strcmp(template_text(f->key), "gid") == 0)
+			s->gid = resolve_constant(s, f, true);
+	}
+	return s;
+}
+
+static bool expand(const struct template_fields *fields, struct question *q)
+{
+	for (size_t i = 0; fields != NULL && i < fields->count; i++) {
+		const struct template_field *f = &fields->items[i];
+		struct span key = template_expand(f->key, q->vars, q->arena, NULL, NULL, &q->err);
+		struct span value = SPAN_NULL;
+		if (key.ptr == NULL)
+			return false;
+		if (f->value != NULL) {
+			value = template_expand(f->value, q->vars, q->arena, NULL, NULL, &q->err);
+			if (value.ptr == NULL)
+				return false;
+		}
+		if (key.len > 0)
+			fields_set(&q->entry.fields, key, value);
+	}
+	fields_remove(&q->entry.fields, "allow_all_users");
+	return true;
+}
+
+static bool resolve_field(struct question *q, const char *key, struct span known)
+{
+	const struct field *f = fields_find(&q->entry.fields, key);
+	if (f == NULL)
+		return true;
+	if (known.ptr == NULL)
+		known = resolve(strcmp(key, "gid") == 0, f->value, q->arena, &q->err);
+	if (known.ptr != NULL)
+		fields_set(&q->entry.fields, span_of(key), known);
+	return known.ptr != NULL;
+}
+
+static enum verdict static_ask(void *state, struct question *q)
+{
+	const struct static_state *s = state;
+	q->entry.default_scheme = "PLAIN";
+	if (!expand(s->set->fields, q))
+		return VERDICT_INTERNAL;
+	if (q->kind == ASK_USERDB &&
+	    (!resolve_field(q, "uid", s->uid) || !resolve_field(q, "gid", s->gid)))
+		return VERDICT_INTERNAL;
+	return VERDICT_OK;
+}
+
+static void static_close(void *state)
+{
+	struct static_state *s = state;
+	arena_free(&s->arena);
+	mem_free(&s);
+}
+
+const struct driver driver_static = {
+    .abi = DRIVER_ABI,
+    .spec = &spec_static,
+    .can = CAN_SHOW,
+    .lanes = LANES_SHARED,
+    .open = static_open,
+    .ask = static_ask,
+    .close = static_close,
+};
