@@ -5,6 +5,7 @@
  */
 #include "authd/parent.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -75,14 +76,29 @@ static bool give_config(struct parent *p, const struct lineup *l)
 	return ok;
 }
 
+/* With the file's owner, which decides whom a userdb socket tells about everybody. */
+static bool give_listener(struct child *front, const struct lineup *l, unsigned index)
+{
+	const struct listen_socket *socket = &l->sockets[index]->socket;
+	struct stat st = {0};
+	struct buffer owner = {0};
+	if (socket->unix_file && stat(socket->name, &st) != 0)
+		log_warning("%s: %s", socket->name, strerror(errno));
+	wire_put_u32(&owner, st.st_uid);
+	wire_put_u32(&owner, st.st_gid);
+	bool ok = child_tell(
+	    front, CONTROL_LISTENER, l->number, index, buffer_span(&owner), socket->fd);
+	buffer_free(&owner);
+	return ok;
+}
+
 static bool give_all(struct parent *p, struct lineup *l)
 {
 	struct child *front = p->front;
 	if (!give_config(p, l))
 		return false;
 	for (unsigned i = 0; i < l->config->listener_count; i++)
-		if (l->sockets[i] != NULL && !child_tell(front, CONTROL_LISTENER, l->number, i,
-						 SPAN_NULL, l->sockets[i]->socket.fd))
+		if (l->sockets[i] != NULL && !give_listener(front, l, i))
 			return false;
 	for (size_t i = 0; i < l->slot_count; i++)
 		if (l->slots[i].child != NULL && l->slots[i].child->state == CHILD_READY &&
