@@ -25,6 +25,10 @@ struct process_settings {		   /* top level, about the daemon */
 				       together */
 	unsigned hash_lanes;	    /* 0: as many as cores */
 	bool verbose_proctitle;
+	const char *info_log_path, *debug_log_path; /* "": log_path */
+	const char *auth_socket_path;		    /* where authctl looks users up */
+	unsigned first_valid_uid, last_valid_uid;   /* mail processes' limits; not enforced here */
+	unsigned first_valid_gid, last_valid_gid;
 };
 
 struct auth_settings {		/* top level or inside protocol X {} */
@@ -46,7 +50,18 @@ struct auth_settings {		/* top level or inside protocol X {} */
 	bool allow_weak_schemes;
 	uint64_t cache_size, cache_ttl, cache_negative_ttl;
 	unsigned worker_max_count;
-	/* ... further accepted auth_* settings live in the table */
+	bool cache_verify_password_with_worker;
+	/* accepted and kept for features to come */
+	const char *krb5_keytab, *gssapi_hostname;
+	const char *winbind_helper_path;
+	bool use_winbind, stats;
+	const char *policy_server_url, *policy_server_api_header;
+	unsigned policy_server_timeout_msecs;
+	const char *policy_hash_mech, *policy_hash_nonce;
+	unsigned policy_hash_truncate;
+	const char *policy_request_attributes;
+	bool policy_reject_on_fail, policy_check_before_auth, policy_check_after_auth;
+	bool policy_report_after_auth, policy_log_only;
 };
 
 enum result_rule { /* choices of result_* in this order */
@@ -90,6 +105,13 @@ struct listener_settings {
 	unsigned port;		  /* inet only; 0: a unix listener */
 };
 
+struct service_settings { /* service auth {} and service auth-worker {} */
+	const char *user, *group;
+	unsigned client_limit;
+	/* Dovecot's, accepted without effect */
+	const char *ignored;
+};
+
 /* ---- the whole ---- */
 
 struct config_place { /* where it stands, for messages */
@@ -103,8 +125,27 @@ struct config_db {
 	unsigned id;			/* passdbs and userdbs are numbered on their own, from 1 */
 	int pool;			/* index into pools; -1: handled in the front */
 	const struct driver_spec *spec; /* NULL: a third-party module, known only to its worker */
+	bool assumes_user; /* userdb that says yes to any name (static without allow_all_users):
+			      the passdbs are asked first whether the user exists */
 };
 
+/* One block as it was written: blocks[0] is the top level, the others protocol X {}. */
+struct config_block {
+	const char *protocol; /* NULL: the top level */
+	bool negated;
+	struct auth_settings *auth;
+	bool *auth_is_set; /* by row of the auth table */
+	struct config_db *passdbs;
+	size_t passdb_count;
+	struct config_db *userdbs;
+	size_t userdb_count;
+	struct config_place place;
+};
+
+/*
+ * What holds for one protocol: the top level with all blocks that match, the
+ * first of them strongest, their databases before the global ones.
+ */
 struct config_scope {
 	const char *protocol; /* NULL: the global scope, always scopes[0] */
 	bool negated;	      /* protocol !X {} */
@@ -139,6 +180,7 @@ enum listener_type { /* authd/listener.c turns names into these */
 struct config_listener {
 	struct listener_settings *set;
 	enum listener_type type;
+	bool inet;
 	struct config_place place;
 };
 
@@ -148,12 +190,15 @@ struct config {
 	const char *service_user;	 /* service auth { user }, "" = default_internal_user */
 	const char *service_worker_user; /* service auth-worker { user }, "" = root */
 	unsigned client_limit;		 /* service auth { client_limit } */
+	struct config_block *blocks;	 /* for printing; the parent's and authctl's only */
+	size_t block_count;
 	struct config_scope *scopes;
 	size_t scope_count;
 	struct config_pool *pools;
 	size_t pool_count;
 	struct config_listener *listeners;
 	size_t listener_count;
+	bool dovecot;		  /* loaded with options->dovecot */
 	const char **passed_over; /* --dovecot: "file:line: name" of what is not ours */
 	size_t passed_over_count;
 };
@@ -200,5 +245,9 @@ void worker_config_free(struct worker_config **wc);
 
 /* every table, for documentation; NULL-terminated */
 extern const struct setting_table *const config_tables[];
+extern const struct setting_table process_settings_table, auth_settings_table;
+extern const struct setting_table passdb_settings_table, userdb_settings_table;
+extern const struct setting_table service_settings_table;
+extern const struct setting_table unix_listener_settings_table, inet_listener_settings_table;
 
 #endif

@@ -64,6 +64,9 @@ bool setting_set(const struct setting *row, void *target, struct span value, str
 
 /* The value as text in the file's syntax (unquoted); the secret ones too. */
 struct span setting_text(const struct setting *row, const void *source, struct arena *a);
+/* bytes of the member; a setting of the same row in another struct takes the value over */
+size_t setting_member_size(const struct setting *row);
+void setting_copy(const struct setting *row, void *target, const void *source);
 bool setting_is_default(const struct setting *row, const void *source);
 
 /* OR of template_needs() over all TEMPLATE and FIELDS rows. */
@@ -74,6 +77,10 @@ const char *settings_nearest(const struct setting_table *table, struct span name
 /* the same over any list of names; distance is Damerau-Levenshtein, at most a third of the length
  */
 const char *nearest_name(struct span name, const char *const *names, size_t count);
+
+/* Documentation of a table: its rows in Markdown, and as man(7) source. */
+void settings_document(const struct setting_table *table, struct buffer *out);
+void settings_document_man(const struct setting_table *table, struct buffer *out);
 
 /* Transfer to a child process: only what differs from the default. */
 void settings_export(const struct setting_table *table, const void *source, struct buffer *out);

@@ -1,0 +1,308 @@
+/*
+ * From the tree to struct config: the top level, protocol blocks, and what
+ * the other load files share.
+ */
+#include "conf/load.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+struct config_place load_place(const struct conf_node *n)
+{
+	return (struct config_place){n->file, n->line};
+}
+
+void load_error(struct load *l, struct config_place place, const char *fmt, ...)
+{
+	char what[1024], line[1536];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	l->errors++;
+	if (place.file == NULL)
+		snprintf(line, sizeof(line), "%s", what);
+	else if (place.line == 0)
+		snprintf(line, sizeof(line), "%s: %s", place.file, what);
+	else
+		snprintf(line, sizeof(line), "%s:%u: %s", place.file, place.line, what);
+	if (l->error != NULL)
+		l->error(l->ctx, line);
+}
+
+void *load_grow(struct load *l, void *items, size_t count, size_t item_size)
+{
+	bool full = count == 0 || (count >= 4 && (count & (count - 1)) == 0);
+	if (!full)
+		return items;
+	void *grown = arena_alloc(l->arena, (count == 0 ? 4 : 2 * count) * item_size);
+	if (count > 0)
+		memcpy(grown, items, count * item_size);
+	return grown;
+}
+
+const char *load_full_name(struct load *l, const struct conf_node *n)
+{
+	const char *name = n->key;
+	if (n->section && n->name != NULL)
+		name = arena_printf(l->arena, "%s %s", n->key, n->name).ptr;
+	if (n->parent == NULL || n->parent->parent == NULL)
+		return name;
+	return arena_printf(l->arena, "%s { %s", load_full_name(l, n->parent), name).ptr;
+}
+
+void load_pass_over(struct load *l, const struct conf_node *n)
+{
+	struct config *c = l->c;
+	c->passed_over =
+	    load_grow(l, c->passed_over, c->passed_over_count, sizeof(*c->passed_over));
+	c->passed_over[c->passed_over_count++] =
+	    arena_printf(l->arena, "%s:%u: %s", n->file, n->line, load_full_name(l, n)).ptr;
+}
+
+void load_unknown(struct load *l, const struct conf_node *n, const struct setting_table *table)
+{
+	const char *near = settings_nearest(table, span_of(n->key));
+	const char *kind = n->section ? "section" : "setting";
+	const char *advice = load_advice(n);
+	if (n->bad)
+		return;
+	if (advice != NULL)
+		load_error(l, load_place(n), "%s: %s", load_full_name(l, n), advice);
+	else if (near != NULL && !n->section)
+		load_error(l, load_place(n), "unknown setting \"%s\", did you mean \"%s\"?",
+		    load_full_name(l, n), near);
+	else
+		load_error(l, load_place(n), "unknown %s \"%s\"", kind, load_full_name(l, n));
+}
+
+/* The content of a "<file" value: one line, whose end does not count. */
+static bool file_value(struct load *l, const struct conf_node *n, struct span *v, struct err *err)
+{
+	if (!conf_read_file(n->value, l->arena, v, err))
+		return false;
+	while (v->len > 0 && (v->ptr[v->len - 1] == '\n' || v->ptr[v->len - 1] == '\r'))
+		v->len--;
+	if (span_find(*v, '\n') >= 0)
+		return err_set(err, 0, "%s has more than one line", n->value);
+	return true;
+}
+
+bool load_set(struct load *l, const struct conf_node *n, const struct setting *row, void *target)
+{
+	struct err err = {0};
+	struct span v = span_of(n->value);
+	if (n->unknown != NULL) {
+		load_error(
+		    l, load_place(n), "%s: there is no setting for $%s", row->name, n->unknown);
+		return false;
+	}
+	if (n->value_kind == CONF_VALUE_FILE && l->no_files)
+		return false; /* the parser has said so */
+	if (n->value_kind == CONF_VALUE_FILE && !file_value(l, n, &v, &err)) {
+		load_error(l, load_place(n), "%s: %s", row->name, err.text);
+		return false;
+	}
+	if (!setting_set(row, target, v, l->arena, &err)) {
+		load_error(l, load_place(n), "%s: %s", row->name, err.text);
+		return false;
+	}
+	return true;
+}
+
+void load_section(struct load *l, const struct conf_node *section,
+    const struct setting_table *table, void *target)
+{
+	for (const struct conf_node *n = section->first; n != NULL; n = n->next) {
+		const struct setting *row = settings_find(table, span_of(n->key));
+		if (row == NULL || n->section)
+			load_unknown(l, n, table);
+		else
+			(void)load_set(l, n, row, target);
+	}
+}
+
+/* ---- blocks ---- */
+
+static struct config_block *new_block(
+    struct load *l, const char *protocol, bool negated, struct config_place place)
+{
+	struct config *c = l->c;
+	c->blocks = load_grow(l, c->blocks, c->block_count, sizeof(*c->blocks));
+	struct config_block *b = &c->blocks[c->block_count++];
+	*b = (struct config_block){.protocol = protocol, .negated = negated, .place = place};
+	b->auth = settings_new(&auth_settings_table, l->arena);
+	b->auth_is_set = arena_alloc(l->arena, auth_settings_table.count * sizeof(bool));
+	return b;
+}
+
+/* The block of that protocol: the same one again if it was opened before. */
+static struct config_block *find_block(
+    struct load *l, const char *protocol, bool negated, struct config_place place)
+{
+	for (size_t i = 1; i < l->c->block_count; i++) {
+		struct config_block *b = &l->c->blocks[i];
+		if (b->negated == negated && strcasecmp(b->protocol, protocol) == 0)
+			return b;
+	}
+	return new_block(l, protocol, negated, place);
+}
+
+static bool set_auth(struct load *l, struct config_block *b, const struct conf_node *n)
+{
+	const struct setting *row = settings_find(&auth_settings_table, span_of(n->key));
+	if (row == NULL || n->section)
+		return false;
+	if (load_set(l, n, row, b->auth))
+		b->auth_is_set[row - auth_settings_table.rows] = true;
+	if (b->protocol == NULL && strcmp(row->name, "auth_mechanisms") == 0)
+		l->mechanisms_place = load_place(n);
+	return true;
+}
+
+/*
+ * In a whole dovecot.conf most names are none of ours. What looks like a slip
+ * of the pen in one of ours is told apart: silence would be dangerous there.
+ */
+static const char *slip(const struct conf_node *n)
+{
+	static const char *const blocks[] = {"passdb", "userdb", "service", "protocol"};
+	static const char *const prefix[] = {"auth"};
+	struct span key = span_of(n->key), first = key;
+	if (n->section)
+		return nearest_name(key, blocks, ARRAY_LEN(blocks));
+	if (span_find(key, '_') > 0)
+		first = span_first(key, (size_t)span_find(key, '_'));
+	if (nearest_name(first, prefix, 1) == NULL)
+		return NULL;
+	const char *near = settings_nearest(&auth_settings_table, key);
+	return near != NULL ? near : span_starts(key, "auth_") ? "" : NULL;
+}
+
+static void foreign(struct load *l, const struct conf_node *n)
+{
+	const char *near = slip(n);
+	if (!l->options->dovecot) {
+		load_unknown(l, n,
+		    settings_nearest(&auth_settings_table, span_of(n->key)) != NULL
+			? &auth_settings_table
+			: &process_settings_table);
+	} else if (n->bad) {
+		return;
+	} else if (near == NULL && strcmp(n->key, "dovecot_config_version") != 0) {
+		load_pass_over(l, n);
+	} else if (load_advice(n) != NULL || near == NULL || *near == '\0') {
+		load_unknown(l, n, &auth_settings_table);
+	} else {
+		load_error(l, load_place(n), "unknown %s \"%s\", did you mean \"%s\"?",
+		    n->section ? "section" : "setting", load_full_name(l, n), near);
+	}
+}
+
+static void protocol_block(struct load *l, const struct conf_node *section)
+{
+	const char *name = section->name != NULL ? section->name : "";
+	bool negated = name[0] == '!';
+	name += negated;
+	if (*name == '\0') {
+		load_error(
+		    l, load_place(section), "a protocol section needs a name: protocol imap {");
+		return;
+	}
+	struct config_block *b = find_block(l, name, negated, load_place(section));
+	for (const struct conf_node *n = section->first; n != NULL; n = n->next) {
+		if (set_auth(l, b, n))
+			continue;
+		if (n->section && strcmp(n->key, "passdb") == 0)
+			load_db(l, b, n, true);
+		else if (n->section && strcmp(n->key, "userdb") == 0)
+			load_db(l, b, n, false);
+		else if (n->section && strcmp(n->key, "protocol") == 0)
+			load_error(l, load_place(n), "protocol sections cannot be nested");
+		else if (settings_find(&process_settings_table, span_of(n->key)) != NULL ||
+			 (n->section && strcmp(n->key, "service") == 0))
+			load_error(
+			    l, load_place(n), "\"%s\" cannot be set for one protocol", n->key);
+		else
+			foreign(l, n);
+	}
+}
+
+/* local / remote / local_name blocks: Dovecot refuses auth settings in them, too. */
+static void network_block(struct load *l, const struct conf_node *section)
+{
+	if (!l->options->dovecot) {
+		load_unknown(l, section, &process_settings_table);
+		return;
+	}
+	load_pass_over(l, section);
+	for (const struct conf_node *n = section->first; n != NULL; n = n->next) {
+		if (settings_find(&auth_settings_table, span_of(n->key)) != NULL ||
+		    strcmp(n->key, "passdb") == 0 || strcmp(n->key, "userdb") == 0)
+			load_error(l, load_place(n), "\"%s\" cannot be set in a %s section", n->key,
+			    section->key);
+	}
+}
+
+static bool top_section(struct load *l, const struct conf_node *n)
+{
+	if (!n->section)
+		return false;
+	if (strcmp(n->key, "passdb") == 0)
+		load_db(l, &l->c->blocks[0], n, true);
+	else if (strcmp(n->key, "userdb") == 0)
+		load_db(l, &l->c->blocks[0], n, false);
+	else if (strcmp(n->key, "protocol") == 0)
+		protocol_block(l, n);
+	else if (strcmp(n->key, "service") == 0)
+		load_service(l, n);
+	else if (strcmp(n->key, "auth") == 0)
+		load_old_auth(l, n);
+	else if (strcmp(n->key, "local") == 0 || strcmp(n->key, "remote") == 0 ||
+		 strcmp(n->key, "local_name") == 0)
+		network_block(l, n);
+	else
+		return false;
+	return true;
+}
+
+/* What Dovecot's defaults are where ours differ. */
+static void dovecot_defaults(struct load *l)
+{
+	struct process_settings *p = l->c->process;
+	p->base_dir = "/run/dovecot";
+	p->default_internal_user = "dovecot";
+	p->default_internal_group = "dovecot";
+	p->log_path = "syslog";
+}
+
+/*
+ * Listeners depend on base_dir and default_internal_user, wherever these
+ * stand. Errors are reported when their turn comes.
+ */
+static void preset_process(struct load *l, const struct conf_node *root)
+{
+	for (const struct conf_node *n = root->first; n != NULL; n = n->next) {
+		const struct setting *row = settings_find(&process_settings_table, span_of(n->key));
+		if (row != NULL && !n->section && n->value_kind != CONF_VALUE_FILE)
+			(void)!setting_set(row, l->c->process, span_of(n->value), l->arena, NULL);
+	}
+}
+
+void load_top(struct load *l, const struct conf_node *root)
+{
+	l->c->process = settings_new(&process_settings_table, l->arena);
+	struct config_block *global = new_block(l, NULL, false, load_place(root));
+	if (l->options->dovecot) {
+		dovecot_defaults(l);
+		global->auth->allow_weak_schemes = true;
+	}
+	preset_process(l, root);
+	for (const struct conf_node *n = root->first; n != NULL; n = n->next) {
+		const struct setting *row = settings_find(&process_settings_table, span_of(n->key));
+		if (row != NULL && !n->section)
+			(void)load_set(l, n, row, l->c->process);
+		else if (!top_section(l, n) && !set_auth(l, &l->c->blocks[0], n))
+			foreign(l, n);
+	}
+}
