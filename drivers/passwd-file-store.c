@@ -262,10 +262,11 @@ static void check(struct pf_store *s, struct pf_file *f, int64_t now)
 static void refresh(struct pf_store *s, struct pf_file *f)
 {
 	int64_t now = clock_ms();
-	f->used_at = now;
 	if (f->checked_at == 0 || now - f->checked_at >= PF_CHECK_MS) {
 		check(s, f, now);
 		f->checked_at = now;
+		if (f->changed_since != 0)
+			f->checked_at -= PF_CHECK_MS - PF_SETTLE_MS; /* look again soon */
 	}
 	if (f->coming != NULL && now >= f->coming_at) {
 		use(f, f->coming);
@@ -281,6 +282,7 @@ struct pf_table *pf_store_get(struct pf_store *s, const char *path, struct err *
 	pthread_mutex_lock(&s->lock);
 	struct pf_file *f = find(s, path);
 	refresh(s, f);
+	f->used_at = clock_ms();
 	if (f->table != NULL)
 		t = pf_table_ref(f->table);
 	else
@@ -290,6 +292,16 @@ struct pf_table *pf_store_get(struct pf_store *s, const char *path, struct err *
 		drop(s, f);
 	pthread_mutex_unlock(&s->lock);
 	return t;
+}
+
+void pf_store_watch(struct pf_store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	for (struct pf_file *f = s->files; f != NULL; f = f->next) {
+		if (f->table == NULL || pf_table_stamp(f->table)->size >= PF_SMALL || !s->many)
+			refresh(s, f);
+	}
+	pthread_mutex_unlock(&s->lock);
 }
 
 bool pf_store_has_templates(struct pf_store *s)

@@ -310,6 +310,7 @@ static bool passwd_file_list(
 static uint64_t passwd_file_needs(void *state)
 {
 	struct passwd_file *pf = state;
+	pf_store_watch(pf->store);
 	bool all = !pf->one || pf_store_has_templates(pf->store);
 	return all ? VAR_BIT(VAR_BITS) - 1 : 0;
 }
