@@ -148,7 +148,7 @@ static bool send_worker_config(struct child *c, const struct lineup *l, unsigned
 	return ok;
 }
 
-void child_start_worker(struct parent *p, struct slot *slot, int64_t now)
+bool child_start_worker(struct parent *p, struct slot *slot, int64_t now)
 {
 	struct lineup *l = slot->lineup;
 	struct environment e = {0};
@@ -166,7 +166,7 @@ void child_start_worker(struct parent *p, struct slot *slot, int64_t now)
 		child_free(&c);
 		slot->settled = true;
 		slot->start_ms = now + backoff_died(&slot->backoff, 0) + 1;
-		return;
+		return false;
 	}
 	log_debug("%s started (pid %ld)", c->label, (long)c->pid);
 	c->slot = slot;
@@ -175,11 +175,12 @@ void child_start_worker(struct parent *p, struct slot *slot, int64_t now)
 	TAILQ_INSERT_TAIL(&p->children, c, entry);
 	if (!send_worker_config(c, l, slot->pool))
 		child_kill(c, SIGKILL);
+	return true;
 }
 
 void child_start_front(struct parent *p, int64_t now)
 {
-	const struct lineup *l = p->next != NULL ? p->next : p->current;
+	const struct lineup *l = p->current != NULL ? p->current : p->next;
 	struct environment e = {0};
 	struct err err = {0};
 	struct child *c = child_new(now);
@@ -250,6 +251,7 @@ void children_check_deadlines(struct parent *p, int64_t now)
 static void describe_end(const struct child *c, int status, bool expected)
 {
 	char how[160];
+	bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
 		snprintf(how, sizeof(how),
 		    "was ended by the sandbox: it made a system call that it may not make");
@@ -260,6 +262,8 @@ static void describe_end(const struct child *c, int status, bool expected)
 		snprintf(how, sizeof(how), "exited with status %d", WEXITSTATUS(status));
 	if (expected)
 		log_debug("%s (pid %ld) %s", c->label, (long)c->pid, how);
+	else if (clean) /* the front closed its channel, or is going down itself */
+		log_info("%s (pid %ld) %s", c->label, (long)c->pid, how);
 	else
 		log_error("%s (pid %ld) %s", c->label, (long)c->pid, how);
 }
@@ -305,8 +309,9 @@ static void front_died(struct parent *p, struct child *c, int status, int64_t no
 
 static void child_gone(struct parent *p, struct child *c, int status, int64_t now)
 {
-	while (c->control >= 0) /* its last words */
-		child_read(p, c, now);
+	while (c->control >= 0 && child_read(p, c, now))
+		; /* its last words */
+	child_close_control(c);
 	bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 	bool expected = p->draining ? clean || c != p->front : c->slot == NULL && c != p->front;
 	describe_end(c, status, expected);
@@ -325,8 +330,11 @@ void children_reap(struct parent *p, int64_t now)
 {
 	pid_t pid;
 	int status;
+	struct child *c = p->front;
+	/* the front first: its death explains that of its workers */
+	if (c != NULL && waitpid(c->pid, &status, WNOHANG) == c->pid)
+		child_gone(p, c, status, now);
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		struct child *c;
 		TAILQ_FOREACH(c, &p->children, entry)
 		if (c->pid == pid)
 			break;
@@ -381,22 +389,26 @@ static void handle(struct parent *p, struct child *c, const struct control_messa
 		worker_ready(p, c);
 }
 
-/* One message, or the end: a child without a control socket is about to die. */
-void child_read(struct parent *p, struct child *c, int64_t now)
+/*
+ * One message; false: there is none. At its end the socket is closed, and a
+ * child without one is about to die.
+ */
+bool child_read(struct parent *p, struct child *c, int64_t now)
 {
 	char buf[CONTROL_PACKET_MAX];
 	struct control_message m;
 	struct err err = {0};
 	int rc = control_receive(c->control, &m, buf, sizeof(buf), &err);
-	if (rc == 0 && c->pid > 0 && kill(c->pid, 0) == 0)
-		return;
-	if (rc <= 0) {
+	if (rc == 0)
+		return false;
+	if (rc < 0) {
 		child_close_control(c);
 		if (c->deadline_ms == 0)
 			c->deadline_ms = now + PARENT_KILL_MS;
-		return;
+		return false;
 	}
 	if (m.fd >= 0)
 		close(m.fd);
 	handle(p, c, &m, now);
+	return true;
 }

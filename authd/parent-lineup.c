@@ -18,11 +18,14 @@
 
 /* ---- starting what is due ---- */
 
-static void start_workers(struct parent *p, struct lineup *l, int64_t now)
+/* false: one could not be started; its slot says when to try again */
+static bool start_workers(struct parent *p, struct lineup *l, int64_t now)
 {
+	bool ok = true;
 	for (size_t i = 0; l != NULL && i < l->slot_count; i++)
 		if (l->slots[i].child == NULL && l->slots[i].start_ms <= now)
-			child_start_worker(p, &l->slots[i], now);
+			ok = child_start_worker(p, &l->slots[i], now) && ok;
+	return ok;
 }
 
 static bool all_ready(const struct lineup *l)
@@ -86,8 +89,8 @@ static bool give_listener(struct child *front, const struct lineup *l, unsigned 
 		log_warning("%s: %s", socket->name, strerror(errno));
 	wire_put_u32(&owner, st.st_uid);
 	wire_put_u32(&owner, st.st_gid);
-	bool ok = child_tell(
-	    front, CONTROL_LISTENER, l->number, index, buffer_span(&owner), socket->fd);
+	bool ok =
+	    child_tell(front, CONTROL_LISTENER, l->number, index, buffer_span(&owner), socket->fd);
 	buffer_free(&owner);
 	return ok;
 }
@@ -147,8 +150,9 @@ void lineup_step(struct parent *p, int64_t now)
 	children_check_deadlines(p, now);
 	check_offer(p, p->current, now);
 	check_offer(p, p->next, now);
-	start_workers(p, p->current, now);
-	start_workers(p, p->next, now);
+	(void)start_workers(p, p->current, now);
+	if (!start_workers(p, p->next, now) && p->next->state == LINEUP_PROVING)
+		lineup_fail_next(p, EX_OSERR, "a worker cannot be started");
 	if (front_wanted(p) && p->front_start_ms <= now)
 		child_start_front(p, now);
 	offer_what_is_proven(p, now);
@@ -198,6 +202,14 @@ static void retire_workers(struct lineup *l, int64_t deadline_ms, int sig)
 	}
 }
 
+void lineup_forget_next(struct parent *p)
+{
+	if (p->next == NULL)
+		return;
+	retire_workers(p->next, 0, SIGKILL);
+	lineup_free(&p->next);
+}
+
 void lineup_fail_next(struct parent *p, int code, const char *why)
 {
 	struct lineup *l = p->next;
@@ -211,7 +223,7 @@ void lineup_fail_next(struct parent *p, int code, const char *why)
 	lineup_free(&l);
 	sockets_close_unused(p);
 	if (p->current == NULL) {
-		log_fatal("cannot start: %s", copy);
+		parent_say_fatal(p, copy);
 		p->finished = true;
 		p->exit_code = code;
 	} else {
@@ -291,10 +303,11 @@ void lineup_front_died(struct parent *p, int64_t now)
 	for (size_t i = 0; i < l->slot_count; i++) {
 		struct slot *slot = &l->slots[i];
 		struct child *c = slot->child;
+		slot->settled = c != NULL && c->channel >= 0 && c->state == CHILD_READY;
 		if (c != NULL && c->channel >= 0)
 			continue; /* the front never had it: as good as new */
-		slot->settled = false;
 		slot->start_ms = now;
+		slot->backoff = (struct backoff){0};
 		if (c != NULL)
 			child_retire(c, now + PARENT_KILL_MS);
 	}

@@ -30,6 +30,13 @@
 
 /* ---- loading ---- */
 
+static bool claim_base_dir(struct parent *p, const struct lineup *l, struct err *err)
+{
+	p->base_dir = mem_strdup(l->config->process->base_dir);
+	return listen_make_directories(p->base_dir, p->base_dir, err) && files_claim(p, err) &&
+	       files_secret(p, err);
+}
+
 /* A lineup with its sockets, as p->next; what then happens to it is lineup_step()'s. */
 static int load(struct parent *p, struct config_report *report)
 {
@@ -38,13 +45,9 @@ static int load(struct parent *p, struct config_report *report)
 	if (l == NULL)
 		return EX_CONFIG;
 	bool first = p->current == NULL;
-	if (first)
-		p->base_dir = mem_strdup(l->config->process->base_dir);
-	bool ok = !first ||
-		  (listen_make_directories(p->base_dir, p->base_dir, &err) &&
-		      files_claim(p, &err) && files_secret(p, &err) && files_open_log(p, l, &err));
 	p->next = l;
-	if (ok && sockets_bind(p, l, &err))
+	if ((!first || claim_base_dir(p, l, &err)) && sockets_bind(p, l, &err) &&
+	    (!first || files_open_log(p, l, &err)))
 		return 0;
 	p->next = NULL;
 	lineup_free(&l);
@@ -53,6 +56,18 @@ static int load(struct parent *p, struct config_report *report)
 	if (report->count++ == 0)
 		snprintf(report->first, sizeof(report->first), "%.250s", err.text);
 	return err.code;
+}
+
+/* Whoever started it looks at standard error, wherever the log goes. */
+void parent_say_fatal(const struct parent *p, const char *why)
+{
+	const struct stat none = {0};
+	struct stat log = none, start = none;
+	log_fatal("cannot start: %s", why);
+	if (fstat(STDERR_FILENO, &log) != 0 || fstat(p->stderr_fd, &start) != 0)
+		return;
+	if (log.st_dev != start.st_dev || log.st_ino != start.st_ino)
+		dprintf(p->stderr_fd, "authd: cannot start: %s\n", why);
 }
 
 static void reload(struct parent *p)
@@ -84,7 +99,7 @@ static void start_drain(struct parent *p, int64_t now)
 	if (p->front != NULL && !child_tell(p->front, CONTROL_DRAIN, 0, 0, SPAN_NULL, -1))
 		child_kill(p->front, SIGKILL);
 	/* no new clients from here on; the next authd may bind the same paths */
-	lineup_free(&p->next);
+	lineup_forget_next(p);
 	struct lineup *current = p->current;
 	p->current = NULL;
 	sockets_close_unused(p);
@@ -102,8 +117,6 @@ static void signal_workers(struct parent *p, int sig)
 /* Front first, as it needs the workers to answer; then the workers. */
 static void drain_step(struct parent *p, int64_t now)
 {
-	static const int escalation[] = {SIGTERM, SIGKILL};
-	static size_t step;
 	if (TAILQ_EMPTY(&p->children)) {
 		p->finished = true;
 		return;
@@ -116,9 +129,8 @@ static void drain_step(struct parent *p, int64_t now)
 		p->drain_deadline_ms = now + PARENT_KILL_MS;
 		return;
 	}
-	if (step == 0 || now >= p->drain_deadline_ms) {
-		signal_workers(p, escalation[step < 1 ? 0 : 1]);
-		step++;
+	if (p->drain_signals == 0 || now >= p->drain_deadline_ms) {
+		signal_workers(p, p->drain_signals++ == 0 ? SIGTERM : SIGKILL);
 		p->drain_deadline_ms = now + PARENT_KILL_MS / 2;
 	}
 }

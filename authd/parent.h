@@ -99,6 +99,7 @@ struct parent {
 	bool reload_wanted;
 	bool draining, finished;
 	int64_t drain_deadline_ms;
+	unsigned drain_signals; /* sent to the workers so far */
 	int exit_code;
 };
 
@@ -130,14 +131,14 @@ void sockets_close_unused(struct parent *p); /* those of neither lineup */
 
 /* ---- parent-children.c ---- */
 
-void child_start_worker(struct parent *p, struct slot *slot, int64_t now);
+bool child_start_worker(struct parent *p, struct slot *slot, int64_t now) MUST_CHECK;
 void child_start_front(struct parent *p, int64_t now);
 void child_retire(struct child *c, int64_t deadline_ms); /* it leaves its slot */
 void child_kill(struct child *c, int sig);
 void child_close_control(struct child *c);
 void children_check_deadlines(struct parent *p, int64_t now);
 void children_reap(struct parent *p, int64_t now);
-void child_read(struct parent *p, struct child *c, int64_t now);
+bool child_read(struct parent *p, struct child *c, int64_t now);
 bool child_tell(struct child *c, enum control_type type, unsigned generation, unsigned index,
     struct span text, int fd) MUST_CHECK;
 
@@ -147,6 +148,8 @@ void lineup_step(struct parent *p, int64_t now); /* start what is due, offer wha
 bool lineup_give_worker(struct parent *p, struct slot *slot) MUST_CHECK;
 void lineup_ready(struct parent *p, unsigned number, int64_t now); /* the front said so */
 void lineup_fail_next(struct parent *p, int code, const char *why);
+void lineup_forget_next(struct parent *p); /* without a word: the end is near */
+void parent_say_fatal(const struct parent *p, const char *why);
 void lineup_front_died(struct parent *p, int64_t now);
 int64_t lineup_next_event(const struct parent *p); /* when to look again; INT64_MAX: never */
 
