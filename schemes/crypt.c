@@ -6,6 +6,7 @@
  */
 #include <crypt.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <sysexits.h>
@@ -61,10 +62,12 @@ static enum verdict crypt_compare(
 	if (phrase == NULL)
 		return VERDICT_MISMATCH;
 	struct span made = crypt_run(phrase, arena_cstr(a, raw), a);
-	if (made.ptr == NULL && errno == ENOMEM) {
-		err_set(err, EX_TEMPFAIL, "out of memory for a %s hash", name);
-		return VERDICT_INTERNAL;
-	}
+	/* libxcrypt does not tell yescrypt's lack of memory from bad parameters */
+	uint64_t memory = scheme_crypt_cost(raw).memory;
+	if (made.ptr == NULL && memory > 0)
+		return scheme_invalid(err,
+		    "not a valid %s hash, or no memory for it (%" PRIu64 " KiB)", name,
+		    memory / 1024);
 	if (made.ptr == NULL)
 		return scheme_invalid(err, "not a valid %s hash", name);
 	if (made.len != raw.len)

@@ -286,7 +286,7 @@ enum verdict scheme_convert(const struct scheme_hash *h, const char *wanted, str
 	return VERDICT_NO_SCHEME;
 }
 
-/* How much of a crypt(3) or Argon2 string, or a SCRAM one, comes before what is secret in it. */
+/* How much of a crypt(3), Argon2, SCRAM or OTP string comes before what is secret in it. */
 static size_t cost_prefix(struct span raw)
 {
 	ssize_t dollar = span_rfind(raw, '$'), comma = span_find(raw, ',');
@@ -294,7 +294,7 @@ static size_t cost_prefix(struct span raw)
 		return (size_t)dollar + 1;
 	if (span_starts(raw, "_"))
 		return raw.len < 5 ? raw.len : 5;
-	return comma < 0 ? 0 : (size_t)comma + 1;
+	return (size_t)(comma >= 0 ? comma : span_rfind(raw, ' ')) + 1;
 }
 
 /*
@@ -307,22 +307,27 @@ static void blank_digest(const struct scheme *s, struct span raw, char *out)
 	size_t keep = shaped ? cost_prefix(raw) : 0;
 	for (size_t i = 0; i < raw.len; i++) {
 		char c = raw.ptr[i];
-		bool part = i < keep || c == ',' || c == '=' || c == ' ';
+		bool part = i < keep || c == ',' || c == '=';
 		out[i] = shaped && part ? c : 'A';
 	}
 }
 
 bool scheme_dummy(const struct scheme_hash *like, struct arena *a, struct scheme_hash *out)
 {
-	static const char ordinary[] =
+	static const char ordinary_raw[] =
 	    "$6$AAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-	const struct scheme *s = like != NULL ? like->scheme : &scheme_sha512_crypt;
-	struct span raw = like != NULL ? secret_reveal(like->raw) : span_of(ordinary);
+	static const struct scheme_hash ordinary = {
+	    .scheme = &scheme_sha512_crypt, .raw = {{ordinary_raw, sizeof(ordinary_raw) - 1}}};
+	if (like == NULL)
+		like = &ordinary;
+	struct span raw = secret_reveal(like->raw);
+	if (raw.ptr == NULL)
+		raw = SPAN_LIT("");
 	char *copy = arena_alloc(a, raw.len + 1);
-	blank_digest(s, raw, copy);
-	*out = (struct scheme_hash){.scheme = s,
-	    .encoding = s->encoding,
+	blank_digest(like->scheme, raw, copy);
+	*out = (struct scheme_hash){.scheme = like->scheme,
+	    .encoding = like->encoding,
 	    .raw = secret_of(span_make(copy, raw.len)),
 	    .dummy = true};
 	return true;
