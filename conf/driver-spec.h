@@ -13,6 +13,9 @@ enum driver_use {
 	DRIVER_USERDB = 1 << 1,
 	DRIVER_ROOT = 1 << 2,	  /* its worker runs as root (service auth-worker { user }) */
 	DRIVER_IN_FRONT = 1 << 3, /* needs no worker: a matter of the chain alone (prefetch) */
+	/* as a userdb it says yes to any name, unless args has the word allow_all_users=yes: the
+	   passdbs are asked first whether the user exists */
+	DRIVER_ASSUMES_USER = 1 << 4,
 };
 
 enum driver_args {

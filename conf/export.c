@@ -60,6 +60,19 @@ static struct config_place get_place(struct wire_reader *r, struct arena *a)
 
 /* ---- the front ---- */
 
+static bool assumes_user(const struct config_db *db)
+{
+	struct span args = span_of(db->set->args), word;
+	if (db->spec == NULL || (db->spec->use & DRIVER_ASSUMES_USER) == 0)
+		return false;
+	while (span_word(&args, " \t", &word)) {
+		if (span_eq_str(word, "allow_all_users=yes") ||
+		    span_eq_str(word, "allow_all_users=y"))
+			return false;
+	}
+	return true;
+}
+
 /* args stay with the parent and the section's own workers: they may hold secrets. */
 static void put_dbs(
     struct buffer *out, const struct setting_table *table, const struct config_db *dbs, size_t n)
@@ -72,6 +85,7 @@ static void put_dbs(
 		put_place(out, dbs[i].place);
 		wire_put_u32(out, dbs[i].id);
 		wire_put_u32(out, (uint32_t)(dbs[i].pool + 1));
+		wire_put_u8(out, assumes_user(&dbs[i]));
 	}
 }
 
@@ -88,6 +102,7 @@ static bool get_dbs(struct wire_reader *r, struct arena *a, const struct setting
 		db->place = get_place(r, a);
 		db->id = wire_get_u32(r);
 		db->pool = (int)wire_get_u32(r) - 1;
+		db->assumes_user = wire_get_u8(r) != 0;
 	}
 	return true;
 }

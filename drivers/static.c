@@ -31,7 +31,7 @@ static const struct setting_table table = {
 
 const struct driver_spec spec_static = {
     .name = "static",
-    .use = DRIVER_PASSDB | DRIVER_USERDB,
+    .use = DRIVER_PASSDB | DRIVER_USERDB | DRIVER_ASSUMES_USER,
     .args = ARGS_FIELDS,
     .rest = "fields",
     .settings = &table,
