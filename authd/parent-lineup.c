@@ -117,6 +117,7 @@ static void offer(struct parent *p, struct lineup *l, int64_t now)
 	l->state = LINEUP_OFFERED;
 	l->offer_deadline_ms = now + PARENT_OFFER_MS;
 	log_debug("offering generation %u to the front", l->number);
+	sockets_adjust(l);
 	if (!give_all(p, l))
 		child_kill(p->front, SIGKILL); /* its death settles what becomes of the lineup */
 }
@@ -222,6 +223,8 @@ void lineup_fail_next(struct parent *p, int code, const char *why)
 		child_kill(p->front, SIGKILL);
 	lineup_free(&l);
 	sockets_close_unused(p);
+	if (offered && p->current != NULL)
+		sockets_adjust(p->current);
 	if (p->current == NULL) {
 		parent_say_fatal(p, copy);
 		p->finished = true;
@@ -266,7 +269,6 @@ static void commit_next(struct parent *p, int64_t now)
 		retire_workers(old, now + PARENT_LEAVE_MS, 0);
 		lineup_free(&old);
 		sockets_close_unused(p);
-		sockets_adjust(l);
 		if (!files_open_log(p, l, &err))
 			log_error("%s", err.text);
 		say_ready(l, false);

@@ -101,7 +101,7 @@ bool sockets_bind(struct parent *p, struct lineup *l, struct err *err)
 	return true;
 }
 
-void sockets_adjust(struct lineup *l)
+void sockets_adjust(const struct lineup *l)
 {
 	for (size_t i = 0; i < l->config->listener_count; i++) {
 		const struct listener_settings *set = l->config->listeners[i].set;

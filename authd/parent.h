@@ -126,7 +126,7 @@ bool lineup_root_here(void); /* may this process change users? */
 /* ---- parent-sockets.c ---- */
 
 bool sockets_bind(struct parent *p, struct lineup *l, struct err *err) MUST_CHECK;
-void sockets_adjust(struct lineup *l);	     /* mode and owner of those that were there before */
+void sockets_adjust(const struct lineup *l); /* mode and owner of those that were there before */
 void sockets_close_unused(struct parent *p); /* those of neither lineup */
 
 /* ---- parent-children.c ---- */
