@@ -10,6 +10,7 @@
 
 #include "authd/extra-fields.h"
 #include "authd/login.h"
+#include "authd/trace.h"
 #include "base/encode.h"
 #include "base/log.h"
 
@@ -283,6 +284,7 @@ static ssize_t client_input(struct conn *c, struct span in)
 		return PROTOCOL_CLOSE;
 	}
 	struct span args = span_first(in, (size_t)end), command;
+	trace_line("client in", args);
 	(void)span_split(&args, '\t', &command);
 	if (!cl->has_version) {
 		if (span_eq_str(command, "VERSION"))
@@ -420,10 +422,12 @@ static void client_reply(struct conn *c, struct request *r)
 {
 	if (r->close_instead)
 		return; /* the connection's end is the answer */
+	size_t from = conn_out(c)->len;
 	if (r->verdict == VERDICT_OK)
 		reply_ok(c, r);
 	else
 		reply_fail(c, r);
+	trace_out("client passdb out", &c->out, from);
 }
 
 struct request *client_find_login(struct front *f, uint32_t pid, uint32_t id, struct span cookie)

@@ -6,6 +6,7 @@
 #include "authd/extra-fields.h"
 #include "authd/lookup.h"
 #include "authd/protocol-client.h"
+#include "authd/trace.h"
 #include "base/encode.h"
 #include "base/log.h"
 #include "mechanisms/token.h"
@@ -208,6 +209,7 @@ static ssize_t master_input(struct conn *c, struct span in)
 		return PROTOCOL_CLOSE;
 	}
 	struct span args = span_first(in, (size_t)end), command;
+	trace_line("master in", args);
 	(void)span_split(&args, '\t', &command);
 	if (m->has_version)
 		take_command(c, command, args);
@@ -298,6 +300,7 @@ static void reply_fail(struct buffer *out, const struct request *r)
 static void master_reply(struct conn *c, struct request *r)
 {
 	struct buffer *out = conn_out(c);
+	size_t from = out->len;
 	if (r->kind == REQUEST_LIST)
 		buffer_printf(out, "DONE\t%u\t%s\n", r->id, r->verdict == VERDICT_OK ? "" : "fail");
 	else if (r->verdict == VERDICT_OK && r->kind == REQUEST_USER)
@@ -308,6 +311,7 @@ static void master_reply(struct conn *c, struct request *r)
 		reply_fail(out, r);
 	else
 		buffer_printf(out, "NOTFOUND\t%u\n", r->id);
+	trace_out(r->kind == REQUEST_PASS ? "passdb out" : "userdb out", out, from);
 }
 
 static void master_list_item(struct conn *c, struct request *r, struct span user)
