@@ -10,7 +10,7 @@ import socket
 import time
 
 from . import proc, users
-from .authproto import AuthClient, MasterClient
+from .authproto import AuthClient, Conn, MasterClient
 
 KIND = os.environ.get("AUTHD_TEST_SERVER", "authd")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -209,8 +209,13 @@ service anvil {
         return self
 
     def front_pid(self):
-        return next(pid for pid, (_, title) in proc.children(self.daemon.pid).items()
-                    if title.endswith("/auth") or "/auth " in title)
+        """Dovecot starts the process at the first connection."""
+        Conn(os.path.join(self.run, self.listeners[0].path)).close()
+        return proc.wait_for("dovecot's auth process", self._auth_pid)
+
+    def _auth_pid(self):
+        return next((pid for pid, (_, title) in proc.children(self.daemon.pid).items()
+                     if title.split()[0].endswith("/auth")), None)
 
     def processes(self):
         return [self.daemon.pid] + sorted(proc.children(self.daemon.pid))

@@ -14,8 +14,10 @@ PASSWORDS = {
     "nets": "nets-Meridian4",
     "free": "",
     "chief": "chief-Obsidian6",  # a master user
+
 }
 WRONG = "wrong-Zeppelin2"  # nobody's
+STATIC = "static-Basalt12"  # of a static passdb
 
 HASHES = {
     "tim": "{SHA512-CRYPT}$6$7WuQ7eZ8FXnsqxx5$KRv4XCYlcYxntRknEZqUd78ciWqWngmlqCF2JP7X94E"
@@ -40,7 +42,7 @@ EXTRA = {
 
 def secrets():
     """What no log may contain: passwords, and the parts of the hashes that tell them."""
-    found = [p for p in PASSWORDS.values() if p] + [WRONG]
+    found = [p for p in PASSWORDS.values() if p] + [WRONG, STATIC]
     for text in HASHES.values():
         if "$" in text:
             found.append(text.rsplit("$", 1)[1])
