@@ -165,7 +165,7 @@ static bool handshake_line(struct authd_conn *c, struct authd_event *e)
 	} else if (strcmp(command, "SPID") == 0) {
 		if (c->mech_count == 0) /* a master socket says nothing else */
 			return libauthd_break(c, AUTHD_WRONG_SOCKET,
-			    "this is a master socket, not a client socket (use auth-client)");
+			    "this is a master socket, not a client socket (such as auth-client)");
 		if (!libauthd_parse_uint(value, &c->server_pid) || c->server_pid == 0)
 			libauthd_break(c, AUTHD_PROTOCOL, "the server sent a wrong SPID");
 	} else if (strcmp(command, "CUID") == 0) {

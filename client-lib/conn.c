@@ -340,8 +340,7 @@ bool libauthd_version_line(struct authd_conn *c)
 	if (strcmp(libauthd_field(c, 0), "VERSION") != 0 || c->field_count < 3 ||
 	    !libauthd_parse_uint(libauthd_field(c, 1), &major) ||
 	    !libauthd_parse_uint(libauthd_field(c, 2), &minor))
-		return libauthd_break(c, AUTHD_PROTOCOL,
-		    "the server did not begin with VERSION: is this an authentication socket?");
+		return libauthd_break(c, AUTHD_PROTOCOL, "the server did not begin with VERSION");
 	if (major != 1)
 		return libauthd_break(c, AUTHD_PROTOCOL,
 		    "the server speaks version %u of the protocol, this library version 1",

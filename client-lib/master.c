@@ -106,7 +106,7 @@ static bool handshake_line(struct authd_conn *c, struct authd_event *e)
 	if (strcmp(command, "MECH") == 0 || strcmp(command, "CUID") == 0 ||
 	    strcmp(command, "COOKIE") == 0)
 		return libauthd_break(c, AUTHD_WRONG_SOCKET,
-		    "this is a client socket, not a master socket (use auth-userdb or "
+		    "this is a client socket, not a master socket (such as auth-userdb or "
 		    "auth-master)");
 	if (strcmp(command, "SPID") != 0 ||
 	    !libauthd_parse_uint(libauthd_field(c, 1), &c->server_pid) || c->server_pid == 0)
@@ -212,7 +212,7 @@ static bool reply_line(struct authd_conn *c, struct authd_event *e)
 	const struct reply *r = find_reply(word);
 	if (r == NULL && (strcmp(word, "CUID") == 0 || strcmp(word, "MECH") == 0))
 		return libauthd_break(c, AUTHD_WRONG_SOCKET,
-		    "this is a client socket, not a master socket (use auth-userdb or "
+		    "this is a client socket, not a master socket (such as auth-userdb or "
 		    "auth-master)");
 	if (r == NULL)
 		return libauthd_break(c, AUTHD_PROTOCOL, "the server sent %.40s", word);

@@ -1,0 +1,198 @@
+/*
+ * authctl, the admin command line: options before the command, the table of
+ * commands, help.
+ * Runs in: authctl. One command a run; memory is not given back at the end.
+ */
+#include "authctl/authctl.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+struct authctl_globals authctl_globals;
+
+static const struct command {
+	const char *name; /* one or two words; a longer name comes before its beginning */
+	int (*run)(int argc, char **argv);
+	const char *synopsis;
+	const char *help;
+} commands[] = {
+    {"auth test", authctl_auth_test,
+	"[-a socket] [-A mech] [-M master] [-x name=value]... user [password]",
+	"Ask the server whether a login is good. Without password: from the terminal or\n"
+	"standard input. Exit status: 0 good, 77 refused, 75 nobody could decide.\n"
+	"  -a socket      the client socket (default: auth-client in the base_dir)\n"
+	"  -A mech        PLAIN (default) or LOGIN\n"
+	"  -M master      the password is that of this master user\n"
+	"  -x name=value  a parameter of the request: service (default doveadm), rip, lip,\n"
+	"                 rport, lport, session, local_name, secured ...\n"},
+    {"auth login", authctl_auth_login,
+	"[-a socket] [-m socket] [-A mech] [-M master] [-x name=value]... user [password]",
+	"Log in as a mail server does: ask, then take the login over on the master socket\n"
+	"and show the user's fields. Exit status as of auth test.\n"
+	"  -a socket      the login socket (default: auth-login in the base_dir)\n"
+	"  -m socket      the master socket (default: auth-master in the base_dir)\n"
+	"  -A, -M, -x     as for auth test\n"},
+    {"auth lookup", authctl_auth_lookup, "[-a socket] [-x name=value]... [-f field] user...",
+	"Show what the passdbs know of users (never passwords). Exit status: 0, 67 no such\n"
+	"user, 75 nobody could decide.\n"
+	"  -a socket      the master socket (default: auth-userdb in the base_dir)\n"
+	"  -f field       only that field's value\n"
+	"  -x name=value  a parameter of the request, as for auth test\n"},
+    {"auth cache flush", authctl_auth_cache_flush, "[-a socket] [user...]",
+	"Forget cached answers, of all users or of those named.\n"
+	"  -a socket      the master socket (default: auth-master in the base_dir)\n"},
+    {"user", authctl_user, "[-a socket] [-x name=value]... [-f field | -e template | -u] mask...",
+	"Show what the userdbs know of users, or with * or ? in a mask: list users.\n"
+	"Exit status: 0, 67 no such user, 75 nobody could decide.\n"
+	"  -a socket      the master socket (default: auth-userdb in the base_dir)\n"
+	"  -f field       only that field's value\n"
+	"  -e template    only this text, expanded: '%{userdb:uid} %{home} %u %n %d'\n"
+	"  -u             a block of lines for each user\n"
+	"  -x name=value  a parameter of the request, as for auth test\n"},
+    {"pw", authctl_pw, "[option]...", "Make and check password hashes. See authctl(8).\n"},
+    {"config check", authctl_config_check, "[--dovecot] [file]",
+	"Check a configuration file (default: -c, or the installed one). Exit status: 0 good,\n"
+	"78 not, each error on standard error.\n"
+	"  --dovecot      a whole dovecot.conf; lists what is not about authentication\n"},
+    {"config", authctl_config, "[-n] [--dovecot] [-c file]",
+	"Show the settings in effect, secrets hidden.\n"
+	"  -n             only those that differ from the defaults\n"
+	"  -c file        of this file\n"},
+    {"reload", authctl_reload, "",
+	"Check the configuration, make the running authd take it, and wait until it has.\n"
+	"Exit status: 0 done, 78 the configuration is bad (the old one goes on), 75 authd is\n"
+	"not running or did not answer.\n"},
+    {"version", authctl_version, "", "Show the version.\n"},
+};
+
+static const struct command *running;
+
+void authctl_complain(const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	struct buffer text = {0};
+	fflush(stdout);
+	char line[1024];
+	vsnprintf(line, sizeof(line), fmt, args);
+	va_end(args);
+	fputs("authctl: ", stderr);
+	output_text(stderr, line);
+	putc('\n', stderr);
+	buffer_free(&text);
+}
+
+static void show_all(FILE *f)
+{
+	fputs("usage: authctl [-c config] [-o tab|table|flow|json] command\n", f);
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		fprintf(f, "  %s%s%s\n", commands[i].name, *commands[i].synopsis != '\0' ? " " : "",
+		    commands[i].synopsis);
+	fputs("authctl COMMAND --help explains a command.\n", f);
+}
+
+static int show_help(const struct command *c)
+{
+	printf("usage: authctl %s %s\n%s", c->name, c->synopsis, c->help);
+	return EX_OK;
+}
+
+int authctl_usage(void)
+{
+	fflush(stdout);
+	fprintf(stderr, "usage: authctl %s %s\n", running->name, running->synopsis);
+	return EX_USAGE;
+}
+
+int authctl_version(int argc, char **argv UNUSED)
+{
+	if (argc != 1)
+		return authctl_usage();
+	printf("authctl %s\n", AUTHD_VERSION);
+	return EX_OK;
+}
+
+/* How many of the words at argv the command's name takes; 0: it is another command. */
+static int name_words(const struct command *c, int argc, char **argv)
+{
+	struct span rest = span_of(c->name), word;
+	int n = 0;
+	for (; span_word(&rest, " ", &word); n++)
+		if (n == argc || !span_eq_str(word, argv[n]))
+			return 0;
+	return n;
+}
+
+static int run(int argc, char **argv)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		int words = name_words(&commands[i], argc, argv);
+		if (words == 0)
+			continue;
+		running = &commands[i];
+		if (words < argc && strcmp(argv[words], "--help") == 0)
+			return show_help(running);
+		optind = 1;
+		argv[words - 1] = mem_strdup("authctl"); /* getopt's messages begin with it */
+		return running->run(argc - words + 1, argv + words - 1);
+	}
+	authctl_complain("there is no command \"%s\"", argv[0]);
+	show_all(stderr);
+	return EX_USAGE;
+}
+
+static bool set_format(const char *name)
+{
+	static const char *const names[] = {"", "tab", "table", "flow", "json"};
+	for (int i = OUTPUT_TAB; i <= OUTPUT_JSON; i++)
+		if (strcmp(name, names[i]) == 0) {
+			authctl_globals.format = (enum output_format)i;
+			return true;
+		}
+	authctl_complain("-o %s: there are tab, table, flow and json", name);
+	return false;
+}
+
+/* A full disk or a closed pipe is not success. */
+static int finish(int status)
+{
+	bool bad = ferror(stdout) != 0;
+	if (fclose(stdout) == 0 && !bad)
+		return status;
+	fputs("authctl: cannot write to standard output\n", stderr);
+	return status == EX_OK ? EX_IOERR : status;
+}
+
+int main(int argc, char **argv)
+{
+	int option;
+	bool help = false;
+	while ((option = getopt(argc, argv, "+c:o:h-:")) != -1) {
+		if (option == 'c')
+			authctl_globals.config_path = optarg;
+		else if (option == 'o' && set_format(optarg))
+			continue;
+		else if (option == 'h' || (option == '-' && strcmp(optarg, "help") == 0))
+			help = true;
+		else if (option == '-' && strcmp(optarg, "version") == 0)
+			return finish((printf("authctl %s\n", AUTHD_VERSION), EX_OK));
+		else
+			return EX_USAGE;
+	}
+	if (help || (optind < argc && strcmp(argv[optind], "help") == 0)) {
+		optind += help ? 0 : 1;
+		for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+			if (name_words(&commands[i], argc - optind, argv + optind) > 0)
+				return finish(show_help(&commands[i]));
+		show_all(stdout);
+		return finish(EX_OK);
+	}
+	if (optind == argc) {
+		show_all(stderr);
+		return EX_USAGE;
+	}
+	return finish(run(argc - optind, argv + optind));
+}
