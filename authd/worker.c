@@ -323,6 +323,8 @@ static void loop(struct worker *w)
 		handle_frames(w);
 		take_done(w);
 		write_channel(w);
+		if (w->result >= 0)
+			return;
 		int64_t wait = w->needs_at + NEEDS_CHECK_MS - clock_ms();
 		if (wait <= 0) {
 			say_hello(w, false);
