@@ -34,9 +34,11 @@ struct options {
 struct conn {
 	int fd;
 	bool ready; /* handshake over */
-	uint32_t next_id;
+	uint32_t turn;
 	unsigned outstanding;
-	int64_t *sent_at; /* by id % ring */
+	/* one slot for each request in flight; its number is in the id, whatever order answers have */
+	unsigned *free_slots;
+	int64_t *sent_at;
 	char in[IN_SIZE];
 	size_t in_len;
 	char *out;
@@ -118,7 +120,8 @@ static void ask(struct conn *c)
 	char line[LINE], user_buf[64];
 	unsigned char raw[512];
 	const char *user = pick_user(user_buf, sizeof(user_buf));
-	uint32_t id = ++c->next_id;
+	unsigned slot = c->free_slots[opt.in_flight - ++c->outstanding];
+	uint32_t id = (++c->turn % 4000000000U / opt.in_flight + 1) * opt.in_flight + slot;
 	int n;
 	if (opt.userdb) {
 		n = snprintf(line, sizeof(line), "USER\t%u\t%s\tservice=smtp\n", id, user);
@@ -133,8 +136,7 @@ static void ask(struct conn *c)
 		    id, (int)b, text);
 	}
 	put(c, line, (size_t)n);
-	c->sent_at[id % opt.in_flight] = now_ns();
-	c->outstanding++;
+	c->sent_at[slot] = now_ns();
 	started++;
 }
 
@@ -156,15 +158,12 @@ static void note_latency(int64_t ns)
 
 static void answer(struct conn *c, const char *line, uint32_t id, bool ok)
 {
-	(void)line;
 	if (ok != opt.expect_ok) {
 		if (wrong++ == 0)
 			fprintf(stderr, "load: unexpected answer: %.200s\n", line);
 	}
-	/* ids come back in any order; with one ring slot per id in flight that is exact only
-	 * in order, so the slot is found by id */
 	note_latency(now_ns() - c->sent_at[id % opt.in_flight]);
-	c->outstanding--;
+	c->free_slots[opt.in_flight - c->outstanding--] = id % opt.in_flight;
 	finished++;
 }
 
@@ -221,7 +220,6 @@ static void transmit(struct conn *c)
 
 static void refill(struct conn *c)
 {
-	/* the ring holds one id per slot: only consecutive ids may be outstanding */
 	while (c->ready && c->outstanding < opt.in_flight && may_start())
 		ask(c);
 	transmit(c);
@@ -297,6 +295,9 @@ static struct conn *open_conn(int epoll)
 		die("calloc");
 	c->fd = connect_to(opt.socket);
 	c->sent_at = calloc(opt.in_flight, sizeof(*c->sent_at));
+	c->free_slots = calloc(opt.in_flight, sizeof(*c->free_slots));
+	for (unsigned i = 0; i < opt.in_flight; i++)
+		c->free_slots[i] = i;
 	int n = opt.userdb ? snprintf(hello, sizeof(hello), master_hello)
 			   : snprintf(hello, sizeof(hello), login_hello, (int)getpid());
 	put(c, hello, (size_t)n);
