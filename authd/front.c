@@ -13,6 +13,7 @@
 #include "authd/conn.h"
 #include "authd/control.h"
 #include "authd/generation.h"
+#include "authd/logging.h"
 #include "authd/request.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -127,6 +128,11 @@ static void take_message(struct front *f, struct control_message *m)
 		return;
 	case CONTROL_DRAIN:
 		drain(f);
+		return;
+	case CONTROL_LOG:
+		log_flush();
+		logging_take_fd(m->fd);
+		m->fd = -1;
 		return;
 	default:
 		break;
