@@ -102,20 +102,19 @@ static struct scheme_cost yescrypt_cost(struct span params)
 	return d.failed ? (struct scheme_cost){0} : blocks_cost(log_n, r, p, passes);
 }
 
-/* The number at the start of s, which must end in end; fallback if there is none. */
-static uint64_t number_until(struct span s, char end, uint64_t fallback)
+/* The number before end, or before everything; the library's strtoul() makes much of junk. */
+static uint64_t number_until(struct span s, char end)
 {
 	uint64_t value;
 	ssize_t at = span_find(s, end);
-	if (at < 0 || !span_to_u64(span_first(s, (size_t)at), &value))
-		return fallback;
-	return value;
+	struct span text = at < 0 ? s : span_first(s, (size_t)at);
+	return span_to_u64(text, &value) ? value : UINT64_MAX;
 }
 
 static struct scheme_cost bcrypt_cost(struct span raw)
 {
 	/* $2y$NN$; from 4 to 31, others are refused at once */
-	uint64_t log = number_until(span_skip(raw, 4), '$', 0);
+	uint64_t log = number_until(span_skip(raw, 4), '$');
 	if (log < 4 || log > 31)
 		return (struct scheme_cost){0};
 	return expensive(scheme_mul((uint64_t)1 << log, 60), 0);
@@ -125,7 +124,7 @@ static struct scheme_cost sha_cost(struct span params)
 {
 	uint64_t rounds = SHA_ROUNDS;
 	if (span_starts(params, "rounds="))
-		rounds = number_until(span_skip(params, 7), '$', SHA_ROUNDS);
+		rounds = number_until(span_skip(params, 7), '$');
 	return expensive(rounds < SHA_ROUNDS_MAX ? rounds : SHA_ROUNDS_MAX, 0);
 }
 
@@ -142,7 +141,7 @@ static struct scheme_cost sunmd5_cost(struct span params)
 	/* $md5$ or $md5,rounds=N$, on top of 4096 */
 	uint64_t rounds = 0;
 	if (span_starts(params, ",rounds="))
-		rounds = number_until(span_skip(params, 8), '$', 0);
+		rounds = number_until(span_skip(params, 8), '$');
 	return expensive(scheme_mul(scheme_add(rounds, 4096), 2), 0);
 }
 
@@ -161,7 +160,7 @@ struct scheme_cost scheme_crypt_cost(struct span raw)
 	if (span_starts(raw, "$1$"))
 		return expensive(300, 0);
 	if (span_starts(raw, "$sha1$"))
-		return expensive(number_until(span_skip(raw, 6), '$', 0), 0);
+		return expensive(number_until(span_skip(raw, 6), '$'), 0);
 	if (span_starts(raw, "$md5"))
 		return sunmd5_cost(span_skip(raw, 4));
 	if (span_starts(raw, "_"))

@@ -12,7 +12,7 @@
 #include "base/secret.h"
 #include "base/verdict.h"
 
-enum { SCHEME_PASSWORD_MAX = 4096 };
+enum { SCHEME_PASSWORD_MAX = 4096, SCHEME_USEC_MAX = 300 * 1000 * 1000 };
 
 enum scheme_encoding { ENCODING_NONE, ENCODING_HEX, ENCODING_BASE64 };
 
@@ -77,6 +77,7 @@ bool scheme_parse(struct secret stored, const char *default_scheme, bool noschem
 struct scheme_cost scheme_cost(const struct scheme_hash *h);
 /* By scheme or, for a crypt(3) string, by value: then *name (may be NULL) is what it counts as. */
 bool scheme_is_weak(const struct scheme_hash *h, const char **name);
+/* A hash priced above SCHEME_USEC_MAX is not tried: INTERNAL. */
 enum verdict scheme_verify(const struct scheme_hash *h, struct secret password, struct span user,
     struct arena *a, struct err *err) MUST_CHECK;
 

@@ -286,37 +286,45 @@ static void dummy_without_example(void **state)
 	assert_int_equal(verify(&dummy, "test"), VERDICT_MISMATCH);
 }
 
+struct user {
+	pthread_t thread;
+	const char *password;
+	enum verdict expected;
+	struct arena arena; /* freed by the main thread: a thread keeps spare chunks */
+	size_t wrong;
+};
+
 static void *verify_often(void *arg)
 {
-	const char *password = arg;
-	struct arena a = {0};
+	struct user *u = arg;
 	struct err err = {0};
-	size_t wrong = 0;
+	struct scheme_hash h;
+	struct span stored = SPAN_LIT("{CRYPT}$1$wmyrgRuV$kImF6.9MAFQNHe23kq5vI/");
 	for (int i = 0; i < 200; i++) {
-		struct scheme_hash h;
-		struct span stored = SPAN_LIT("{CRYPT}$1$wmyrgRuV$kImF6.9MAFQNHe23kq5vI/");
 		enum verdict v = VERDICT_INTERNAL;
-		if (scheme_parse(secret_of(stored), NULL, false, &a, &h, &err))
-			v = scheme_verify(&h, secret_of(span_of(password)), SPAN_NULL, &a, &err);
-		wrong += v != (strcmp(password, "test") == 0 ? VERDICT_OK : VERDICT_MISMATCH);
-		arena_reset(&a);
+		if (scheme_parse(secret_of(stored), NULL, false, &u->arena, &h, &err))
+			v = scheme_verify(
+			    &h, secret_of(span_of(u->password)), SPAN_NULL, &u->arena, &err);
+		u->wrong += v != u->expected;
 	}
-	arena_free(&a);
-	return wrong == 0 ? arg : NULL;
+	return NULL;
 }
 
 static void threads_do_not_mix(void **state)
 {
 	(void)state;
-	static char right[] = "test", other[] = "tesT";
-	pthread_t threads[4];
-	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+	struct user users[4];
+	for (size_t i = 0; i < ARRAY_LEN(users); i++) {
+		bool right = i % 2 == 0;
+		users[i] = (struct user){.password = right ? "test" : "tesT",
+		    .expected = right ? VERDICT_OK : VERDICT_MISMATCH};
 		assert_int_equal(
-		    pthread_create(&threads[i], NULL, verify_often, i % 2 ? right : other), 0);
-	for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
-		void *result = NULL;
-		assert_int_equal(pthread_join(threads[i], &result), 0);
-		assert_non_null(result);
+		    pthread_create(&users[i].thread, NULL, verify_often, &users[i]), 0);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(users); i++) {
+		assert_int_equal(pthread_join(users[i].thread, NULL), 0);
+		assert_int_equal(users[i].wrong, 0);
+		arena_free(&users[i].arena);
 	}
 }
 

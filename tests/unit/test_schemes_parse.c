@@ -197,6 +197,10 @@ static const struct {
     {"{CRYPT}$2y$99$11ipvo5dR6CwkzwmhwM26OXgzXwhV2PyPuLV.Qi31ILcRcThQpEiW", VERDICT_INTERNAL},
     {"{CRYPT}$2y$05$11ipvo5dR6Cwkzwm", VERDICT_INTERNAL},
     {"{CRYPT}$y$", VERDICT_INTERNAL},
+    /* these would take hours */
+    {"{CRYPT}$sha1$-1$abcdefgh$M4cLFSrKXW6fo7CGMX0/1./QSlzd", VERDICT_INTERNAL},
+    {"{CRYPT}$2y$31$11ipvo5dR6CwkzwmhwM26OXgzXwhV2PyPuLV.Qi31ILcRcThQpEiW", VERDICT_INTERNAL},
+    {"{PBKDF2}$1$salt$4294967295$0c60c80f961f0e71f3a9b524af6012062fe037a6", VERDICT_INTERNAL},
     {"{CRYPT.B64}JDYkAGE=", VERDICT_INTERNAL}, /* a NUL inside */
     {"{BLF-CRYPT}$1$wmyrgRuV$kImF6.9MAFQNHe23kq5vI/", VERDICT_INTERNAL},
     {"{MD5-CRYPT}//EsnG9FLTKjo", VERDICT_INTERNAL},
@@ -347,7 +351,7 @@ static void costs(void **state)
 	assert_cost("{CRYPT}!", false, 0, 0);
 	assert_cost("{CRYPT}$6$salt$x", true, 0, 5000);
 	assert_cost("{CRYPT}$5$rounds=1000$salt$x", true, 0, 1000);
-	assert_cost("{CRYPT}$6$rounds=99999999999999999999999$salt$x", true, 0, 5000);
+	assert_cost("{CRYPT}$6$rounds=99999999999999999999999$salt$x", true, 0, 999999999);
 	assert_cost("{CRYPT}$6$rounds=18446744073709551615$salt$x", true, 0, 999999999);
 	assert_cost("{CRYPT}$2y$05$x", true, 0, 1920);
 	assert_cost("{CRYPT}$2y$31$x", true, 0, 128849018880);
@@ -362,6 +366,12 @@ static void costs(void **state)
 	assert_cost("{CRYPT}$7$zzzzzzzzzzzz$x", true, UINT64_MAX, UINT64_MAX / 4);
 	assert_cost("{CRYPT}$y$", false, 0, 0);
 	assert_cost("{CRYPT}$7$CU", false, 0, 0);
+	/* strtoul() in the library stops at its largest number */
+	assert_cost("{CRYPT}$sha1$100$salt$x", true, 0, 100);
+	assert_cost("{CRYPT}$sha1$23333333333333333333333333$salt$x", true, 0, UINT64_MAX);
+	assert_cost("{CRYPT}$sha1$-1$salt$x", true, 0, UINT64_MAX);
+	assert_cost("{CRYPT}$md5,rounds=10$salt$x", true, 0, 8212);
+	assert_cost("{CRYPT}$md5,rounds=-1$salt$x", true, 0, UINT64_MAX);
 	assert_cost("{CRYPT}_J9..abcdx/cgK8gMibw", true, 0, 181);
 	assert_cost("{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$x$x", true, 64 * mib, 196608);
 	assert_cost("{ARGON2ID}$argon2id$v=19$m=4294967295,t=4294967295,p=1$x$x", true,
