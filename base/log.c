@@ -117,13 +117,13 @@ static bool write_now(struct span s)
 	return write(STDERR_FILENO, s.ptr, s.len) == (ssize_t)s.len;
 }
 
-/* As many whole lines as fit in one atomic write. */
+/* As many whole lines as fit in one atomic write; of a longer line a part: more might block. */
 static size_t whole_lines(struct span s)
 {
 	if (s.len <= PIPE_BUF)
 		return s.len;
 	ssize_t end = span_rfind(span_first(s, PIPE_BUF), '\n');
-	return end >= 0 ? (size_t)end + 1 : s.len;
+	return end >= 0 ? (size_t)end + 1 : PIPE_BUF;
 }
 
 void log_flush(void)
