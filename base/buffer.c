@@ -11,7 +11,7 @@
 
 char *buffer_reserve(struct buffer *b, size_t n)
 {
-	if (b->size - b->start - b->len >= n)
+	if (b->data != NULL && b->size - b->start - b->len >= n)
 		return b->data + b->start + b->len;
 	if (b->start > 0 && b->size - b->len >= n && b->start >= b->len) {
 		if (b->len > 0)

@@ -17,7 +17,7 @@ struct buffer {
 
 static inline struct span buffer_span(const struct buffer *b)
 {
-	return span_make(b->data + b->start, b->len);
+	return span_make(b->data != NULL ? b->data + b->start : NULL, b->len);
 }
 
 char *buffer_reserve(struct buffer *b, size_t n); /* room for n more at the end */

@@ -7,6 +7,8 @@ static const uint32_t absent = UINT32_MAX;
 
 struct wire_reader wire_reader_of(struct span payload)
 {
+	if (payload.ptr == NULL)
+		payload = SPAN_LIT("");
 	return (struct wire_reader){payload.ptr, payload.ptr + payload.len, false};
 }
 
