@@ -117,7 +117,7 @@ static int print_user(struct user_command *c, const struct authd_event *e, const
 {
 	if (c->expression != NULL)
 		return print_expanded(c, e);
-	if (c->block) {
+	if (c->block && c->field == NULL) {
 		print_block(e, user);
 		return EX_OK;
 	}
