@@ -217,6 +217,7 @@ static void *lane_thread(void *arg)
 	pthread_mutex_unlock(&p->hub->lock);
 	if (p->state == NULL && l.state != NULL)
 		p->driver->close(l.state);
+	arena_thread_end();
 	return NULL;
 }
 

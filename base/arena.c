@@ -134,3 +134,13 @@ void arena_free(struct arena *a)
 		chunk_put(c);
 	}
 }
+
+void arena_thread_end(void)
+{
+	while (spares != NULL) {
+		struct arena_chunk *c = spares;
+		spares = c->next;
+		free(c);
+	}
+	spare_count = 0;
+}

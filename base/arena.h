@@ -21,5 +21,6 @@ struct span arena_join(struct arena *a, struct span x, struct span y);
 struct span arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void arena_reset(struct arena *a); /* wipe everything, keep one chunk */
 void arena_free(struct arena *a);  /* wipe everything, give it back */
+void arena_thread_end(void);	   /* the thread ends: give back the chunks that it kept */
 
 #endif

@@ -57,6 +57,7 @@ static inline void *kit_thread(void *arg)
 {
 	struct kit *k = arg;
 	k->result = worker_run(k->worker_control, k->worker_channel, NULL);
+	arena_thread_end();
 	return NULL;
 }
 
@@ -126,10 +127,12 @@ static inline void kit_export(struct kit *k, const char *text, struct buffer *bl
 		text = at + 3;
 	}
 	buffer_append_str(&b, text);
-	buffer_append_str(&b,
-	    "service auth {\n unix_listener auth-client {\n mode = 0600\n }\n}\n");
-	struct config *c =
-	    config_load_text("test.conf", buffer_span(&b), &o, kit_config_error, NULL);
+	buffer_append_str(
+	    &b, "service auth {\n unix_listener auth-client {\n mode = 0600\n }\n}\n");
+	kit_write(k, "test.conf", buffer_span(&b));
+	buffer_consume(&b, b.len);
+	buffer_printf(&b, "%s/test.conf%c", k->dir, 0);
+	struct config *c = config_load(buffer_span(&b).ptr, &o, kit_config_error, NULL);
 	assert_non_null(c);
 	config_export_worker(c, 0, blob);
 	config_free(&c);
