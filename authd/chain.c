@@ -157,16 +157,16 @@ static bool apply(struct chain *c, const struct db_settings *set, enum rule_clas
 bool chain_passdb_verdict(struct chain *c, enum verdict v)
 {
 	const struct db_settings *set = c->dbs[c->next - 1]->set;
-	note(c, v);
 	if (set->deny) {
-		/* being found here at all is what refuses */
+		/* being found here at all is what refuses; not being found says nothing */
 		if (v == VERDICT_INTERNAL)
 			return stop(c, VERDICT_INTERNAL);
 		if (v != VERDICT_UNKNOWN_USER)
 			return stop(c, VERDICT_DISABLED);
-		c->unknown_seen = false;
+		c->ended_in_next = false;
 		return c->next < c->count;
 	}
+	note(c, v);
 	enum rule_class class = classes[v];
 	if (class == STOPS)
 		return stop(c, v);
