@@ -37,21 +37,10 @@ static const char *default_of(void *ctx, const char *name)
 			       settings_new(&auth_settings_table, l->arena));
 }
 
-static void check_facility(struct load *l)
-{
-	static const char *const names[] = {"mail", "auth", "authpriv", "daemon", "user", "local0",
-	    "local1", "local2", "local3", "local4", "local5", "local6", "local7"};
-	const char *v = l->c->process->syslog_facility;
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		if (strcmp(v, names[i]) == 0)
-			return;
-	}
-	load_error(l, l->c->blocks[0].place, "syslog_facility: \"%s\" is no syslog facility", v);
-}
-
 static void build(struct load *l, const struct conf_node *root)
 {
 	struct config *c = l->c;
+	l->incomplete = l->errors > 0;
 	l->auth = settings_new(&service_settings_table, l->arena);
 	l->worker = settings_new(&service_settings_table, l->arena);
 	load_top(l, root);
@@ -60,7 +49,6 @@ static void build(struct load *l, const struct conf_node *root)
 	load_scopes(l);
 	load_check_databases(l);
 	load_check_auth(l);
-	check_facility(l);
 	c->service_user = l->auth->user;
 	c->service_worker_user = l->worker->user;
 	c->client_limit = l->auth->client_limit;
@@ -87,6 +75,7 @@ static struct config *load(const char *name, const struct span *text,
 	    text != NULL ? conf_parse_text(&p, name, *text) : conf_parse_file(&p, name);
 	if (text != NULL || l.errors == 0 || root->first != NULL)
 		build(&l, root);
+	load_report_errors(&l);
 	if (l.errors > 0)
 		config_free(&c);
 	return c;

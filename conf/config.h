@@ -134,7 +134,7 @@ struct config_block {
 	const char *protocol; /* NULL: the top level */
 	bool negated;
 	struct auth_settings *auth;
-	bool *auth_is_set; /* by row of the auth table */
+	struct config_place *auth_places; /* by row of the auth table; file NULL: not set */
 	struct config_db *passdbs;
 	size_t passdb_count;
 	struct config_db *userdbs;

@@ -70,6 +70,8 @@ static bool logical_line(struct conf_lexer *lx, struct span *out, unsigned *numb
 	bool some = false, more = true;
 	while (more && span_split(&lx->rest, '\n', &raw)) {
 		lx->line++;
+		if (lx->rest.len == 0) /* the last line's newline begins no other */
+			lx->rest = SPAN_NULL;
 		struct span s = trim_right(cut_comment(trim_left(raw)));
 		if (s.len == 0 && !some)
 			continue;

@@ -33,13 +33,31 @@ static const struct advice advices[] = {
     {"info_log", "write info_log_path"},
 };
 
+/* What a whole dovecot.conf has and an authd.conf has not */
+static bool is_of_mail_server(const struct conf_node *n)
+{
+	static const char *const names[] = {"protocols", "listen", "namespace", "plugin", "dict",
+	    "mailbox", "local", "remote", "local_name", "ssl", "login", "mail", "imap", "pop3",
+	    "lmtp", "lda", "doveadm", "submission", "director", "managesieve", "postmaster",
+	    "quota"};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		size_t len = strlen(names[i]);
+		if (strncmp(n->key, names[i], len) == 0 &&
+		    (n->key[len] == '\0' || (n->key[len] == '_' && !n->section)))
+			return true;
+	}
+	return false;
+}
+
 const char *load_advice(const struct conf_node *n)
 {
 	for (size_t i = 0; i < ARRAY_LEN(advices); i++) {
 		if (strcmp(n->key, advices[i].name) == 0)
 			return advices[i].text;
 	}
-	return NULL;
+	return is_of_mail_server(n)
+		   ? "this is the mail server's, not authd's; --dovecot passes over such settings"
+		   : NULL;
 }
 
 /* ---- Dovecot 1.x's auth NAME {} ---- */
@@ -89,7 +107,7 @@ static void old_socket(struct load *l, const struct conf_node *socket)
 
 void load_old_auth(struct load *l, const struct conf_node *section)
 {
-	l->advised = true;
+	l->incomplete = true;
 	load_error(l, load_place(section),
 	    "\"auth %s {\" is the form of Dovecot 1.x: its settings stand at the top level today, "
 	    "named auth_...",

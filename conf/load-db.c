@@ -58,7 +58,8 @@ static void check_foreign_driver(
     struct load *l, const char *what, const char *name, struct config_place place)
 {
 	const char *near = nearest_driver(l, name);
-	const char *dir = l->options->module_dir;
+	const char *set = l->c->process->driver_dir;
+	const char *dir = set[0] != '\0' ? set : l->options->module_dir;
 	if (!is_module_name(name)) {
 		load_error(l, place, "%s: \"%s\" cannot be the name of a driver", what, name);
 		return;
@@ -95,41 +96,46 @@ static void report_args(void *ctx, unsigned line, const char *text)
 		load_error(r->l, r->place, "%s: args: %s", r->what, text);
 }
 
-static void check_args(struct load *l, const struct config_db *db, const char *what)
+static void check_args(
+    struct load *l, const struct config_db *db, struct config_place place, const char *what)
 {
-	struct args_report r = {l, what, db->place, NULL};
+	struct args_report r = {l, what, place, NULL};
 	struct span text = SPAN_NULL;
 	if (db->spec->args == ARGS_FILE) {
 		struct err err = {0};
 		r.file = db->set->args;
 		if (db->set->args[0] == '\0') {
-			load_error(l, db->place,
-			    "%s: args must name the file of the driver's settings", what);
+			load_error(
+			    l, place, "%s: args must name the file of the driver's settings", what);
 			return;
 		}
 		if (!conf_read_file(db->set->args, l->arena, &text, &err)) {
-			load_error(l, db->place, "%s: args: %s", what, err.text);
+			load_error(l, place, "%s: args: %s", what, err.text);
 			return;
 		}
 	}
 	(void)!driver_args_read(db->spec, span_of(db->set->args), text, l->arena, report_args, &r);
 }
 
-static void check_driver(struct load *l, struct config_db *db, bool passdb)
+static void check_driver(
+    struct load *l, struct config_db *db, const struct conf_node *n, bool passdb)
 {
+	struct config_place place = load_place_of(n, "driver");
 	const char *what = passdb ? "passdb" : "userdb";
 	const struct driver_spec *spec = find_spec(l, db->set->driver);
 	db->spec = spec;
 	if (spec == NULL) {
-		check_foreign_driver(l, what, db->set->driver, db->place);
+		check_foreign_driver(l, what, db->set->driver, place);
 		return;
 	}
+	bool names_it = spec->refusal != NULL && strstr(spec->refusal, spec->name) != NULL;
 	if (spec->refusal != NULL)
-		load_error(l, db->place, "%s: driver \"%s\": %s", what, spec->name, spec->refusal);
+		load_error(l, place, "%s: %s%s%s%s", what, names_it ? "" : "driver \"",
+		    names_it ? "" : spec->name, names_it ? "" : "\": ", spec->refusal);
 	else if ((spec->use & (passdb ? DRIVER_PASSDB : DRIVER_USERDB)) == 0)
-		load_error(l, db->place, "driver \"%s\" cannot be used in a %s", spec->name, what);
+		load_error(l, place, "driver \"%s\" cannot be used in a %s", spec->name, what);
 	else
-		check_args(l, db, what);
+		check_args(l, db, load_place_of(n, "args"), what);
 }
 
 /* ---- one section ---- */
@@ -147,14 +153,14 @@ void load_db(struct load *l, struct config_block *block, const struct conf_node 
 	const struct setting_table *table =
 	    passdb ? &passdb_settings_table : &userdb_settings_table;
 	struct config_db db = {.place = load_place(n), .pool = -1};
-	unsigned before = l->errors;
+	size_t before = l->errors;
 	db.set = settings_new(table, l->arena);
 	db.id = passdb ? ++l->passdb_ids : ++l->userdb_ids;
 	load_section(l, n, table, db.set);
 	if (db.set->name[0] == '\0' && n->name != NULL)
 		db.set->name = n->name;
 	if (db.set->driver[0] != '\0')
-		check_driver(l, &db, passdb);
+		check_driver(l, &db, n, passdb);
 	else if (n->name != NULL &&
 		 (find_spec(l, n->name) != NULL ||
 		     is_listed(n->name, dovecot_drivers, ARRAY_LEN(dovecot_drivers))))
@@ -198,8 +204,8 @@ static void read_args_file(struct load *l, struct config_pool *p)
 {
 	struct span text;
 	struct err err = {0};
-	if (p->spec == NULL || p->spec->args != ARGS_FILE)
-		return;
+	if (p->spec == NULL || p->spec->args != ARGS_FILE || l->errors > 0)
+		return; /* what was wrong with it has been said */
 	if (conf_read_file(p->args, l->arena, &text, &err))
 		p->file_text = text.ptr; /* NUL-terminated; NULs inside were refused */
 	else

@@ -27,7 +27,7 @@ static void add_dbs(
 static void take_auth(struct config_scope *s, const struct config_block *b)
 {
 	for (size_t i = 0; i < auth_settings_table.count; i++) {
-		if (b->auth_is_set[i])
+		if (b->auth_places[i].file != NULL)
 			setting_copy(&auth_settings_table.rows[i], s->auth, b->auth);
 	}
 }
@@ -166,7 +166,7 @@ void load_check_databases(struct load *l)
 			any = any || !c->scopes[i].passdbs[j].set->master;
 		check_chain(l, i);
 	}
-	if (!any && !l->advised)
+	if (!any && !l->incomplete)
 		load_error(l, c->blocks[0].place,
 		    "there is no passdb: nobody could log in; write passdb { driver = ... args = "
 		    "... "
@@ -236,9 +236,17 @@ static void check_filter(struct load *l, const struct config_db *db)
 	}
 }
 
-static void check_offered(struct load *l, const struct auth_settings *a)
+static struct config_place place_of(const struct config_block *b, const char *name)
 {
-	struct config_place place = l->mechanisms_place;
+	const struct setting *row = settings_find(&auth_settings_table, span_of(name));
+	struct config_place p = b->auth_places[row - auth_settings_table.rows];
+	return p.file != NULL ? p : b->place;
+}
+
+static void check_offered(struct load *l, const struct config_block *b)
+{
+	const struct auth_settings *a = b->auth;
+	struct config_place place = place_of(b, "auth_mechanisms");
 	struct span rest = span_of(a->mechanisms), word;
 	size_t count = 0;
 	for (; span_word(&rest, " \t,", &word); count++) {
@@ -266,25 +274,27 @@ static void check_values(struct load *l, const struct config_block *b)
 {
 	const struct auth_settings *a = b->auth;
 	if (strlen(a->master_user_separator) > 1)
-		load_error(l, b->place,
+		load_error(l, place_of(b, "auth_master_user_separator"),
 		    "auth_master_user_separator: \"%s\" is more than one character",
 		    a->master_user_separator);
 	if (strlen(a->username_translation) % 2 != 0)
-		load_error(l, b->place,
+		load_error(l, place_of(b, "auth_username_translation"),
 		    "auth_username_translation: \"%s\" is not made of pairs of characters",
 		    a->username_translation);
 	if (a->cache_size > 0 && a->cache_size < 1024)
-		load_error(l, b->place,
+		load_error(l, place_of(b, "auth_cache_size"),
 		    "auth_cache_size: %u bytes is too small for anything: write \"%u M\"",
 		    (unsigned)a->cache_size, (unsigned)a->cache_size);
 	if (a->worker_max_count == 0)
-		load_error(l, b->place, "auth_worker_max_count must be at least 1");
+		load_error(l, place_of(b, "auth_worker_max_count"),
+		    "auth_worker_max_count must be at least 1");
 	if (!verbose_passwords_ok(span_of(a->verbose_passwords)))
-		load_error(l, b->place,
+		load_error(l, place_of(b, "auth_verbose_passwords"),
 		    "auth_verbose_passwords: \"%s\" is not one of: no plain sha1 yes (with :N)",
 		    a->verbose_passwords);
 	if (a->policy_server_url[0] != '\0' && a->policy_hash_nonce[0] == '\0')
-		load_error(l, b->place, "auth_policy_server_url needs auth_policy_hash_nonce");
+		load_error(l, place_of(b, "auth_policy_server_url"),
+		    "auth_policy_server_url needs auth_policy_hash_nonce");
 }
 
 void load_check_auth(struct load *l)
@@ -295,5 +305,5 @@ void load_check_auth(struct load *l)
 		for (size_t j = 0; j < c->blocks[i].passdb_count; j++)
 			check_filter(l, &c->blocks[i].passdbs[j]);
 	}
-	check_offered(l, c->blocks[0].auth);
+	check_offered(l, &c->blocks[0]);
 }

@@ -130,6 +130,21 @@ static void listener_section(struct load *l, const struct conf_node *n, bool ine
 
 /* ---- services ---- */
 
+static void unknown_listener(struct load *l, const struct conf_node *n)
+{
+	static const char *const kinds[] = {"unix_listener", "inet_listener"};
+	const char *near = nearest_name(span_of(n->key), kinds, ARRAY_LEN(kinds));
+	if (n->bad)
+		return;
+	if (near != NULL)
+		load_error(l, load_place(n), "unknown section \"%s\", did you mean \"%s\"?",
+		    load_full_name(l, n), near);
+	else
+		load_error(l, load_place(n),
+		    "unknown section \"%s\": a service has unix_listener and inet_listener",
+		    load_full_name(l, n));
+}
+
 static void auth_service(struct load *l, const struct conf_node *section)
 {
 	for (const struct conf_node *n = section->first; n != NULL; n = n->next) {
@@ -143,9 +158,7 @@ static void auth_service(struct load *l, const struct conf_node *section)
 		else if (n->section && strcmp(n->key, "fifo_listener") == 0 && l->options->dovecot)
 			load_pass_over(l, n);
 		else if (n->section)
-			load_error(l, load_place(n),
-			    "unknown section \"%s\": a service has unix_listener and inet_listener",
-			    load_full_name(l, n));
+			unknown_listener(l, n);
 		else
 			load_unknown(l, n, &service_settings_table);
 	}
@@ -210,7 +223,7 @@ void load_default_listeners(struct load *l)
 	drop_disabled(c);
 	for (size_t i = 0; i < c->listener_count; i++)
 		(void)load_listener_type(c->listeners[i].set, &c->listeners[i].type);
-	if (c->listener_count == 0 && !l->advised)
+	if (c->listener_count == 0 && !l->incomplete)
 		load_error(l, c->blocks[0].place,
 		    "there is no listener: write service auth { unix_listener auth-client { mode = "
 		    "0660 } } (one setting a line)");

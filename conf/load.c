@@ -6,28 +6,20 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 struct config_place load_place(const struct conf_node *n)
 {
 	return (struct config_place){n->file, n->line};
 }
 
-void load_error(struct load *l, struct config_place place, const char *fmt, ...)
+struct config_place load_place_of(const struct conf_node *section, const char *key)
 {
-	char what[1024], line[1536];
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(what, sizeof(what), fmt, ap);
-	va_end(ap);
-	l->errors++;
-	if (place.file == NULL)
-		snprintf(line, sizeof(line), "%s", what);
-	else if (place.line == 0)
-		snprintf(line, sizeof(line), "%s: %s", place.file, what);
-	else
-		snprintf(line, sizeof(line), "%s:%u: %s", place.file, place.line, what);
-	if (l->error != NULL)
-		l->error(l->ctx, line);
+	for (const struct conf_node *n = section->last; n != NULL; n = n->prev) {
+		if (!n->section && strcmp(n->key, key) == 0)
+			return load_place(n);
+	}
+	return load_place(section);
 }
 
 void *load_grow(struct load *l, void *items, size_t count, size_t item_size)
@@ -39,6 +31,60 @@ void *load_grow(struct load *l, void *items, size_t count, size_t item_size)
 	if (count > 0)
 		memcpy(grown, items, count * item_size);
 	return grown;
+}
+
+void load_error(struct load *l, struct config_place place, const char *fmt, ...)
+{
+	char what[1024];
+	const char *text;
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	if (place.file == NULL)
+		text = arena_printf(l->arena, "%s", what).ptr;
+	else if (place.line == 0)
+		text = arena_printf(l->arena, "%s: %s", place.file, what).ptr;
+	else
+		text = arena_printf(l->arena, "%s:%u: %s", place.file, place.line, what).ptr;
+	l->problems = load_grow(l, l->problems, l->errors, sizeof(*l->problems));
+	l->problems[l->errors] =
+	    (struct load_problem){.place = place, .seq = l->errors, .text = text};
+	l->errors++;
+}
+
+/* Where the first error of the same file stands: files keep the order in which they came up. */
+static size_t first_of_file(const struct load_problem *problems, size_t count, const char *file)
+{
+	for (size_t i = 0; i < count; i++) {
+		const char *other = problems[i].place.file;
+		if (file == other || (file != NULL && other != NULL && strcmp(file, other) == 0))
+			return i;
+	}
+	return count;
+}
+
+static int by_place(const void *x, const void *y)
+{
+	const struct load_problem *a = x, *b = y;
+	if (a->file_order != b->file_order)
+		return a->file_order < b->file_order ? -1 : 1;
+	/* what has no line is about the whole file */
+	unsigned la = a->place.line - 1, lb = b->place.line - 1;
+	if (la != lb)
+		return la < lb ? -1 : 1;
+	return a->seq < b->seq ? -1 : 1;
+}
+
+void load_report_errors(struct load *l)
+{
+	for (size_t i = 0; i < l->errors; i++)
+		l->problems[i].file_order =
+		    first_of_file(l->problems, i, l->problems[i].place.file);
+	if (l->errors > 1)
+		qsort(l->problems, l->errors, sizeof(*l->problems), by_place);
+	for (size_t i = 0; l->error != NULL && i < l->errors; i++)
+		l->error(l->ctx, l->problems[i].text);
 }
 
 const char *load_full_name(struct load *l, const struct conf_node *n)
@@ -97,8 +143,10 @@ bool load_set(struct load *l, const struct conf_node *n, const struct setting *r
 		    l, load_place(n), "%s: there is no setting for $%s", row->name, n->unknown);
 		return false;
 	}
-	if (n->value_kind == CONF_VALUE_FILE && l->no_files)
-		return false; /* the parser has said so */
+	if (n->value_kind == CONF_VALUE_FILE && l->no_files) {
+		load_error(l, load_place(n), "%s: \"<file\" is not possible here", row->name);
+		return false;
+	}
 	if (n->value_kind == CONF_VALUE_FILE && !file_value(l, n, &v, &err)) {
 		load_error(l, load_place(n), "%s: %s", row->name, err.text);
 		return false;
@@ -132,7 +180,7 @@ static struct config_block *new_block(
 	struct config_block *b = &c->blocks[c->block_count++];
 	*b = (struct config_block){.protocol = protocol, .negated = negated, .place = place};
 	b->auth = settings_new(&auth_settings_table, l->arena);
-	b->auth_is_set = arena_alloc(l->arena, auth_settings_table.count * sizeof(bool));
+	b->auth_places = arena_alloc(l->arena, auth_settings_table.count * sizeof(*b->auth_places));
 	return b;
 }
 
@@ -154,9 +202,7 @@ static bool set_auth(struct load *l, struct config_block *b, const struct conf_n
 	if (row == NULL || n->section)
 		return false;
 	if (load_set(l, n, row, b->auth))
-		b->auth_is_set[row - auth_settings_table.rows] = true;
-	if (b->protocol == NULL && strcmp(row->name, "auth_mechanisms") == 0)
-		l->mechanisms_place = load_place(n);
+		b->auth_places[row - auth_settings_table.rows] = load_place(n);
 	return true;
 }
 
@@ -182,7 +228,7 @@ static const char *slip(const struct conf_node *n)
 static void foreign(struct load *l, const struct conf_node *n)
 {
 	const char *near = slip(n);
-	if (!l->options->dovecot) {
+	if (!l->options->dovecot && (near == NULL || !n->section)) {
 		load_unknown(l, n,
 		    settings_nearest(&auth_settings_table, span_of(n->key)) != NULL
 			? &auth_settings_table
@@ -289,6 +335,28 @@ static void preset_process(struct load *l, const struct conf_node *root)
 	}
 }
 
+static void set_process(struct load *l, const struct conf_node *n, const struct setting *row)
+{
+	static const char *const facilities[] = {"mail", "auth", "authpriv", "daemon", "user",
+	    "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"};
+	const struct process_settings *p = l->c->process;
+	if (!load_set(l, n, row, l->c->process))
+		return;
+	if (strcmp(row->name, "base_dir") == 0 && p->base_dir[0] != '/')
+		load_error(l, load_place(n), "base_dir: \"%s\" does not begin with /", p->base_dir);
+	if (strcmp(row->name, "syslog_facility") != 0)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(facilities); i++) {
+		if (strcmp(p->syslog_facility, facilities[i]) == 0)
+			return;
+	}
+	const char *near =
+	    nearest_name(span_of(p->syslog_facility), facilities, ARRAY_LEN(facilities));
+	load_error(l, load_place(n), "syslog_facility: \"%s\" is no syslog facility%s%s%s",
+	    p->syslog_facility, near != NULL ? ", did you mean \"" : "", near != NULL ? near : "",
+	    near != NULL ? "\"?" : "");
+}
+
 void load_top(struct load *l, const struct conf_node *root)
 {
 	l->c->process = settings_new(&process_settings_table, l->arena);
@@ -301,7 +369,7 @@ void load_top(struct load *l, const struct conf_node *root)
 	for (const struct conf_node *n = root->first; n != NULL; n = n->next) {
 		const struct setting *row = settings_find(&process_settings_table, span_of(n->key));
 		if (row != NULL && !n->section)
-			(void)load_set(l, n, row, l->c->process);
+			set_process(l, n, row);
 		else if (!top_section(l, n) && !set_auth(l, &l->c->blocks[0], n))
 			foreign(l, n);
 	}

@@ -9,22 +9,33 @@
 #include "conf/config.h"
 #include "conf/parser.h"
 
+struct load_problem {
+	struct config_place place;
+	size_t file_order, seq;
+	const char *text; /* "file:line: what" */
+};
+
 struct load {
 	struct config *c;
 	const struct config_options *options;
 	config_error *error;
 	void *ctx;
-	unsigned errors;
+	struct load_problem *problems; /* handed over sorted, at the end */
+	size_t errors;
 	struct arena *arena; /* the config's */
 	unsigned passdb_ids, userdb_ids;
 	struct service_settings *auth, *worker; /* service auth {}, service auth-worker {} */
-	struct config_place mechanisms_place;
-	bool no_files; /* read from memory */
-	bool advised;  /* a file of Dovecot 1.x: what follows from that need not be said */
+	bool no_files;				/* read from memory */
+	bool
+	    incomplete; /* something could not be read at all: do not say that things are missing */
 };
 
 struct config_place load_place(const struct conf_node *n);
+/* the place of the last setting of that name in the section, else the section's own */
+struct config_place load_place_of(const struct conf_node *section, const char *key);
 void load_error(struct load *l, struct config_place place, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Gives all errors to the caller's function: by file, as they came up, and by line. */
+void load_report_errors(struct load *l);
 void load_pass_over(struct load *l, const struct conf_node *n);
 
 /* Room in the arena for one more: new memory whenever count reaches a power of two. */

@@ -15,6 +15,8 @@
 
 #include "base/buffer.h"
 
+enum { EXPANDED_MAX = 16384 }; /* $a $a doubles with every line */
+
 struct source { /* one file being read, and those that include it */
 	const char *file;
 	dev_t dev;
@@ -146,7 +148,9 @@ static struct span expand(
 		const char *value = lookup(p, section, name);
 		if (value == NULL)
 			*unknown = name;
-		else if (out.len + strlen(value) < CONF_FILE_MAX / 1024)
+		if (value == NULL)
+			buffer_append(&out, span_make(v.ptr + i, end - i));
+		else if (out.len + strlen(value) < EXPANDED_MAX)
 			buffer_append_str(&out, value);
 		i = end - 1;
 	}
@@ -188,8 +192,6 @@ static void add_setting(
 	n->value = arena_cstr(p->arena, v);
 	if (l->value_kind == CONF_VALUE_FILE)
 		n->value = conf_relative(n->value, file, p->arena);
-	if (l->value_kind == CONF_VALUE_FILE && p->no_files)
-		report(p, file, l->line, "%s: \"<file\" is not possible here", n->key);
 }
 
 static bool is_included_by(const struct source *src, const struct stat *st)

@@ -31,7 +31,7 @@ typedef void conf_report(void *ctx, const char *file, unsigned line, const char 
 
 struct conf_parser {
 	struct arena *arena;
-	bool no_files; /* text from memory: !include and "<file" are errors */
+	bool no_files; /* text from memory: !include is an error */
 	conf_report *report;
 	void *ctx;
 	/* the default of a setting that was not set, for $name; NULL: unknown */

@@ -62,27 +62,26 @@ static void close_block(struct printer *p)
 	buffer_append_str(p->out, "}\n");
 }
 
-static bool equals_word(struct span a, const char *b)
-{
-	return span_eq_ci(a, span_of(b));
-}
-
 /* ---- secrets ---- */
 
-/* Does the key's value show a password? nopassword and password_noscheme=y alone do not. */
+static bool contains(struct span s, const char *word)
+{
+	return memmem(s.ptr, s.len, word, strlen(word)) != NULL;
+}
+
+/*
+ * Does the key's value show a password? Drivers say so of their settings; the
+ * fields of static and of modules are judged by their names.
+ */
 static bool is_secret_key(const struct driver_spec *spec, struct span key)
 {
-	static const char *const names[] = {"password", "password_noscheme", "pass", "secret",
-	    "userdb_pass", "dnpass", "client_secret", "master_pass"};
 	const struct setting *row =
 	    spec != NULL && spec->settings != NULL ? settings_find(spec->settings, key) : NULL;
-	if (row != NULL && (row->flags & SETTING_SECRET) != 0)
-		return true;
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		if (equals_word(key, names[i]))
-			return true;
-	}
-	return false;
+	if (row != NULL)
+		return (row->flags & SETTING_SECRET) != 0;
+	return !span_starts(key, "no") &&
+	       (contains(key, "passw") || contains(key, "secret") || contains(key, "dnpass") ||
+		   span_eq_str(key, "pass") || span_eq_str(key, "userdb_pass"));
 }
 
 /*
@@ -165,7 +164,7 @@ static void put_protocol(struct printer *p, const struct config_block *b)
 	open_block(p, "protocol", name);
 	for (size_t i = 0; i < auth_settings_table.count; i++) {
 		const struct setting *row = &auth_settings_table.rows[i];
-		if (b->auth_is_set[i])
+		if (b->auth_places[i].file != NULL)
 			put_setting(p, row->name, shown(p, row, b->auth));
 	}
 	put_dbs(p, b);

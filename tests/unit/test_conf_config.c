@@ -1,0 +1,552 @@
+/*
+ * The whole configuration: scopes, pools, listeners, whole dovecot.conf
+ * files, printing and reading again, and what the children get. Errors are
+ * in test_conf_errors.c.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "conf-kit.h"
+
+#define LISTENER "service auth {\nunix_listener auth-client {\nmode = 0660\n}\n}\n"
+#define PASSDB(args) "passdb {\ndriver = passwd-file\nargs = " args "\n}\n"
+#define USERDB(args) "userdb {\ndriver = passwd-file\nargs = " args "\n}\n"
+#define FIXTURES "tests/unit/fixtures/"
+
+static struct kit_errors errors;
+
+static struct config *load_with(const char *text, const struct config_options *options)
+{
+	memset(&errors, 0, sizeof(errors));
+	return config_load_text("t", span_of(text), options, kit_collect, &errors);
+}
+
+static struct config *load(const char *text)
+{
+	struct config *c = load_with(text, &kit_options);
+	assert_string_equal(errors.text, "");
+	assert_non_null(c);
+	return c;
+}
+
+static struct config *load_dovecot(const char *text)
+{
+	struct config *c = load_with(text, &kit_dovecot);
+	assert_string_equal(errors.text, "");
+	assert_non_null(c);
+	return c;
+}
+
+/* The args of a scope's databases, in order. */
+static const char *chain(const struct config *c, const char *service, bool passdbs)
+{
+	static char out[512];
+	const struct config_scope *s = config_scope_for(c, span_of(service));
+	const struct config_db *dbs = passdbs ? s->passdbs : s->userdbs;
+	size_t count = passdbs ? s->passdb_count : s->userdb_count;
+	out[0] = '\0';
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			strcat(out, " ");
+		strcat(out, dbs[i].set->args);
+	}
+	return out;
+}
+
+static void global_values(void **state)
+{
+	(void)state;
+	struct config *c = load("auth_mechanisms = plain login\nauth_default_domain = example.com\n"
+				"auth_failure_delay = 500 ms\nhash_memory_limit = 1G\n"
+				"auth_debug_passwords = yes\nlog_format = json\n"
+				"service auth {\nuser = mail\nclient_limit = 50\n}\n"
+				"service auth-worker {\nuser = vmail\n}\n" PASSDB("/a") LISTENER);
+	const struct auth_settings *a = c->scopes[0].auth;
+	assert_string_equal(a->mechanisms, "plain login");
+	assert_string_equal(a->default_realm, "example.com");
+	assert_int_equal(a->failure_delay, 500);
+	assert_true(a->debug);
+	assert_true(a->verbose);
+	assert_int_equal(c->process->hash_memory_limit, 1 << 30);
+	assert_int_equal(c->process->log_format, 1);
+	assert_string_equal(c->process->base_dir, "/run/authd");
+	assert_string_equal(c->process->default_internal_user, "authd");
+	assert_string_equal(c->service_user, "mail");
+	assert_string_equal(c->service_worker_user, "vmail");
+	assert_int_equal(c->client_limit, 50);
+	assert_false(a->allow_weak_schemes);
+	config_free(&c);
+	assert_null(c);
+}
+
+static void later_settings_override(void **state)
+{
+	(void)state;
+	struct config *c =
+	    load("auth_verbose = yes\nauth_realms = a\nauth_realms = $auth_realms b\n"
+		 "auth_verbose = no\n" PASSDB("/a\nargs = /b") LISTENER);
+	assert_false(c->scopes[0].auth->verbose);
+	assert_string_equal(c->scopes[0].auth->realms, "a b");
+	assert_string_equal(chain(c, "imap", true), "/b");
+	config_free(&c);
+}
+
+/* As doveconf -f protocol=X shows them: the protocol's own first. */
+static void protocol_scopes(void **state)
+{
+	(void)state;
+	struct config *c = load(PASSDB("/g1") USERDB("/ug") "protocol imap {\n" PASSDB(
+	    "/imap") "auth_verbose = yes\n}\n"
+		     "protocol !imap {\n" USERDB(
+			 "/not-imap") "auth_debug = yes\n}\n"
+				      "protocol imap {\nauth_realms = r\n}\n" PASSDB("/g2")
+					  LISTENER);
+	assert_string_equal(chain(c, "imap", true), "/imap /g1 /g2");
+	assert_string_equal(chain(c, "IMAP", true), "/imap /g1 /g2");
+	assert_string_equal(chain(c, "imap", false), "/ug");
+	assert_string_equal(chain(c, "pop3", true), "/g1 /g2");
+	assert_string_equal(chain(c, "pop3", false), "/not-imap /ug");
+	assert_string_equal(chain(c, "", false), "/not-imap /ug");
+	const struct config_scope *imap = config_scope_for(c, SPAN_LIT("imap"));
+	assert_true(imap->auth->verbose);
+	assert_false(imap->auth->debug);
+	assert_string_equal(imap->auth->realms, "r");
+	assert_true(config_scope_for(c, SPAN_LIT("pop3"))->auth->debug);
+	assert_null(c->scopes[0].protocol);
+	assert_false(c->scopes[0].auth->debug);
+	assert_int_equal(c->scope_count, 3);
+	/* ids stay with the section, by place in the file */
+	assert_int_equal(imap->passdbs[0].id, 2);
+	assert_int_equal(imap->passdbs[1].id, 1);
+	assert_int_equal(imap->passdbs[2].id, 3);
+	config_free(&c);
+}
+
+/* Of two blocks that match, the first one's settings win, and its databases come first. */
+static void overlapping_scopes(void **state)
+{
+	(void)state;
+	struct config *c = load("protocol imap {\nauth_verbose = yes\n" PASSDB(
+	    "/i") "}\n"
+		  "protocol !pop3 {\nauth_verbose = no\nauth_realms = np\n" PASSDB(
+		      "/np") "}\n"
+			     "protocol !lmtp {\nauth_default_realm = nl\n" PASSDB(
+				 "/nl") "}\n" PASSDB("/g") LISTENER);
+	assert_string_equal(chain(c, "imap", true), "/i /np /nl /g");
+	assert_true(config_scope_for(c, SPAN_LIT("imap"))->auth->verbose);
+	assert_string_equal(config_scope_for(c, SPAN_LIT("imap"))->auth->realms, "np");
+	assert_string_equal(chain(c, "pop3", true), "/nl /g");
+	assert_string_equal(config_scope_for(c, SPAN_LIT("pop3"))->auth->realms, "");
+	assert_string_equal(chain(c, "lmtp", true), "/np /g");
+	assert_string_equal(chain(c, "smtp", true), "/np /nl /g");
+	config_free(&c);
+}
+
+static void pools(void **state)
+{
+	(void)state;
+	struct config *c = load(PASSDB("/a") USERDB("/a")
+		PASSDB("/b") "passdb {\ndriver = passwd-file\nargs = /a\nworker_count = 3\n}\n"
+			     "passdb {\ndriver = passwd-file\nargs = /a\nworker_user = vmail\n}\n"
+			     "passdb {\ndriver = pam\n}\n"
+			     "userdb {\ndriver = prefetch\n}\n"
+			     "protocol imap {\n" PASSDB("/b") "}\n" LISTENER);
+	const struct config_scope *s = &c->scopes[0];
+	assert_int_equal(c->pool_count, 5);
+	assert_int_equal(s->passdbs[0].pool, 0);
+	assert_int_equal(s->userdbs[0].pool, 0);
+	assert_int_equal(s->passdbs[1].pool, 1);
+	assert_int_equal(s->passdbs[2].pool, 2);
+	assert_int_equal(s->passdbs[3].pool, 3);
+	assert_int_equal(s->passdbs[4].pool, 4);
+	assert_int_equal(s->userdbs[1].pool, -1);
+	assert_int_equal(config_scope_for(c, SPAN_LIT("imap"))->passdbs[0].pool, 1);
+	assert_int_equal(c->pools[2].worker_count, 3);
+	assert_string_equal(c->pools[3].worker_user, "vmail");
+	assert_false(c->pools[0].root);
+	assert_true(c->pools[4].root);
+	assert_ptr_equal(c->pools[4].spec, &kit_pam);
+	config_free(&c);
+	c = load("service auth-worker {\nuser = vmail\n}\npassdb {\ndriver = pam\n}\n" LISTENER);
+	assert_false(c->pools[0].root);
+	assert_string_equal(c->pools[0].worker_user, "vmail");
+	config_free(&c);
+}
+
+static const struct config_listener *listener(const struct config *c, const char *path)
+{
+	for (size_t i = 0; i < c->listener_count; i++) {
+		if (strcmp(c->listeners[i].set->path, path) == 0)
+			return &c->listeners[i];
+	}
+	return NULL;
+}
+
+static void listeners_merge(void **state)
+{
+	(void)state;
+	struct config *c = load(PASSDB("/a") LISTENER
+	    "service auth {\nunix_listener /run/authd/auth-client {\nuser = postfix\n}\n"
+	    "unix_listener off {\nmode = 0\n}\ninet_listener none {\nport = 0\n}\n"
+	    "inet_listener tcp-master {\nport = 12345\naddress = 127.0.0.1\n}\n"
+	    "unix_listener x-userdb {\ntype = auth\nclient_deadline = 5 s\n}\n}\n");
+	assert_int_equal(c->listener_count, 3);
+	const struct config_listener *l = listener(c, "auth-client");
+	assert_int_equal(l->set->mode, 0660);
+	assert_string_equal(l->set->user, "postfix");
+	assert_false(l->inet);
+	l = listener(c, "tcp-master");
+	assert_true(l->inet);
+	assert_int_equal(l->set->port, 12345);
+	assert_string_equal(l->set->address, "127.0.0.1");
+	assert_int_equal(l->type, LISTENER_MASTER);
+	l = listener(c, "x-userdb");
+	assert_int_equal(l->type, LISTENER_AUTH);
+	assert_int_equal(l->set->client_deadline, 5000);
+	config_free(&c);
+}
+
+static void listener_types(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		enum listener_type type;
+	} cases[] = {{"login/login", LISTENER_LOGIN}, {"auth-login", LISTENER_LOGIN},
+	    {"auth-client", LISTENER_AUTH}, {"auth", LISTENER_AUTH},
+	    {"auth-master", LISTENER_MASTER}, {"/a-master/x", LISTENER_AUTH},
+	    {"/x/auth-userdb", LISTENER_USERDB}, {"userdb", LISTENER_USERDB},
+	    {"token-login/tokenlogin", LISTENER_TOKEN_LOGIN}, {"auth-token", LISTENER_TOKEN},
+	    {"a-b-master", LISTENER_MASTER}, {"auth-exim", LISTENER_AUTH}};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char text[512];
+		snprintf(text, sizeof(text),
+		    PASSDB("/a") "service auth {\nunix_listener %s {\n}\n}\n", cases[i].name);
+		struct config *c = load(text);
+		assert_int_equal(c->listeners[0].type, cases[i].type);
+		config_free(&c);
+	}
+}
+
+static void dovecot_listeners(void **state)
+{
+	(void)state;
+	struct config *c = load_dovecot(
+	    PASSDB("/a") "service auth {\nunix_listener auth-userdb {\nuser = vmail\n}\n"
+			 "unix_listener login/login {\nmode = 0\n}\n"
+			 "unix_listener /var/spool/postfix/private/auth {\nmode = 0660\n}\n}\n");
+	assert_int_equal(c->listener_count, 6);
+	assert_null(listener(c, "login/login"));
+	assert_int_equal(listener(c, "auth-userdb")->set->mode, 0666);
+	assert_string_equal(listener(c, "auth-userdb")->set->user, "vmail");
+	assert_string_equal(listener(c, "auth-login")->set->user, "dovecot");
+	assert_int_equal(listener(c, "auth-login")->set->mode, 0600);
+	assert_string_equal(listener(c, "auth-master")->set->user, "");
+	assert_int_equal(listener(c, "token-login/tokenlogin")->set->mode, 0666);
+	assert_string_equal(c->process->base_dir, "/run/dovecot");
+	assert_true(c->scopes[0].auth->allow_weak_schemes);
+	config_free(&c);
+}
+
+static void passing_over(void **state)
+{
+	(void)state;
+	struct config *c = load_dovecot(
+	    "protocols = imap\nssl_key = </nonexistent/key\nmail_plugins = $mail_plugins quota\n"
+	    "protocol imap {\nmail_plugins = x\nauth_verbose = yes\n}\n"
+	    "service imap-login {\ninet_listener imap {\nport = 0\n}\n}\n"
+	    "service auth-worker {\nunix_listener auth-worker {\nmode = 0600\n}\n}\n"
+	    "namespace inbox {\ninbox = yes\n}\nplugin {\nany = thing\n}\n"
+	    "remote 10.0.0.1 {\nssl = no\n}\ndisable_plaintext_auth = no\n" PASSDB("/a"));
+	static const char *const expected[] = {"t:1: protocols", "t:2: ssl_key",
+	    "t:3: mail_plugins", "t:5: protocol imap { mail_plugins", "t:8: service imap-login",
+	    "t:14: service auth-worker { unix_listener auth-worker", "t:18: namespace inbox",
+	    "t:21: plugin", "t:24: remote 10.0.0.1", "t:27: disable_plaintext_auth"};
+	assert_int_equal(c->passed_over_count, ARRAY_LEN(expected));
+	for (size_t i = 0; i < ARRAY_LEN(expected); i++)
+		assert_string_equal(c->passed_over[i], expected[i]);
+	config_free(&c);
+}
+
+/* ---- printing ---- */
+
+static char *print(const struct config *c, bool changed_only)
+{
+	struct buffer b = {0};
+	config_print(c, changed_only, &b);
+	buffer_append_char(&b, '\0');
+	char *text = strdup(b.data + b.start);
+	buffer_free(&b);
+	return text;
+}
+
+static const char everything[] = "base_dir = /run/x\n"
+				 "hash_memory_limit = 1 G\n"
+				 "auth_mechanisms = plain login\n"
+				 "auth_default_realm = \" # x\"\n"
+				 "auth_failure_delay = 1500 msecs\n"
+				 "auth_winbind_helper_path =\n"
+				 "passdb {\n"
+				 "  driver = static\n"
+				 "  args = \"nopassword=y home=\\\"/a b\\\"\"\n"
+				 "  override_fields = proxy=y host=%d\n"
+				 "  skip = authenticated\n"
+				 "  master = yes\n"
+				 "}\n"
+				 "passdb {\n"
+				 "  name = second\n"
+				 "  driver = passwd-file\n"
+				 "  args = /a\n"
+				 "  result_internalfail = return-fail\n"
+				 "  worker_count = 2\n"
+				 "  mechanisms = plain none\n"
+				 "}\n"
+				 "userdb {\n"
+				 "  driver = prefetch\n"
+				 "  auth_verbose = yes\n"
+				 "}\n"
+				 "service auth {\n"
+				 "  client_limit = 7\n"
+				 "  unix_listener \"auth client\" {\n"
+				 "    mode = 0666\n"
+				 "    type = master\n"
+				 "    client_deadline = 10 secs\n"
+				 "  }\n"
+				 "  inet_listener x-userdb {\n"
+				 "    address = \"#1\"\n"
+				 "    port = 99\n"
+				 "  }\n"
+				 "  user = u\n"
+				 "}\n"
+				 "service auth-worker {\n"
+				 "  user = w\n"
+				 "}\n"
+				 "protocol !imap {\n"
+				 "  auth_verbose = no\n"
+				 "  passdb {\n"
+				 "    driver = passwd\n"
+				 "  }\n"
+				 "}\n";
+
+/* What -n prints of a file with nothing but changes is that file. */
+static void prints_what_it_read(void **state)
+{
+	(void)state;
+	struct config *c = load(everything);
+	char *text = print(c, true);
+	assert_string_equal(text, everything);
+	char *full = print(c, false);
+	config_free(&c);
+	assert_non_null(strstr(full, "auth_username_format = %Lu\n"));
+	assert_non_null(strstr(full, "    result_success = return-ok\n"));
+	c = load(full);
+	char *again = print(c, true);
+	assert_string_equal(again, everything);
+	config_free(&c);
+	free(text);
+	free(full);
+	free(again);
+}
+
+static void prints_no_secrets(void **state)
+{
+	(void)state;
+	struct config *c =
+	    load("auth_policy_hash_nonce = s3cret\nauth_policy_server_api_header = X: s3cret\n"
+		 "passdb {\ndriver = static\nargs = user=x password=s3cret nopassword=n "
+		 "userdb_pass=\"s3 cret\" host=h\n"
+		 "default_fields = pass=s3cret a=b\n}\n" LISTENER);
+	char *text = print(c, false);
+	assert_null(strstr(text, "s3"));
+	assert_null(strstr(text, "cret\""));
+	assert_non_null(strstr(text, "  args = user=x password=<hidden> nopassword=n "
+				     "userdb_pass=<hidden> host=h\n"));
+	assert_non_null(strstr(text, "  default_fields = pass=<hidden> a=b\n"));
+	assert_non_null(strstr(text, "auth_policy_hash_nonce = \"<hidden>\"\n"));
+	config_free(&c);
+	c = load(text);
+	config_free(&c);
+	free(text);
+}
+
+/* Dovecot's defaults become explicit: what is printed is a valid authd.conf. */
+static void prints_dovecot_as_authd(void **state)
+{
+	(void)state;
+	struct config *c = load_dovecot("mail_location = x\n" PASSDB("/a"));
+	char *text = print(c, true);
+	config_free(&c);
+	c = load(text);
+	assert_int_equal(c->listener_count, 6);
+	assert_string_equal(c->process->base_dir, "/run/dovecot");
+	assert_true(c->scopes[0].auth->allow_weak_schemes);
+	char *again = print(c, true);
+	assert_string_equal(text, again);
+	config_free(&c);
+	free(text);
+	free(again);
+}
+
+/* ---- the children's parts ---- */
+
+static void front_part(void **state)
+{
+	(void)state;
+	struct config *c = load(everything);
+	struct buffer b = {0};
+	struct err err = {0};
+	config_export_front(c, &b);
+	assert_null(memmem(b.data, b.len, "/a b", 4)); /* no args */
+	struct config *f = config_import_front(buffer_span(&b), &err);
+	assert_non_null(f);
+	assert_string_equal(f->process->base_dir, "/run/x");
+	assert_int_equal(f->scope_count, c->scope_count);
+	assert_null(f->scopes[0].protocol);
+	assert_string_equal(f->scopes[1].protocol, "imap");
+	assert_true(f->scopes[1].negated);
+	const struct config_db *db = &f->scopes[1].passdbs[1];
+	assert_string_equal(db->set->driver, "static");
+	assert_string_equal(db->set->args, "");
+	assert_true(db->set->master);
+	assert_string_equal(db->set->override_fields->text, "proxy=y host=%d");
+	assert_int_equal(db->id, 1);
+	assert_int_equal(db->pool, c->scopes[1].passdbs[1].pool);
+	assert_int_equal(db->place.line, 7);
+	assert_int_equal(f->scopes[0].userdbs[0].pool, -1);
+	assert_int_equal(f->pool_count, c->pool_count);
+	assert_string_equal(f->pools[0].driver, "static");
+	assert_int_equal(f->listener_count, 2);
+	assert_int_equal(f->listeners[0].type, LISTENER_MASTER);
+	assert_int_equal(f->listeners[1].set->port, 99);
+	assert_string_equal(f->service_user, "u");
+	assert_int_equal(f->client_limit, 7);
+	assert_ptr_equal(config_scope_for(f, SPAN_LIT("imap")), &f->scopes[0]);
+	assert_ptr_equal(config_scope_for(f, SPAN_LIT("smtp")), &f->scopes[1]);
+	config_free(&f);
+	for (size_t cut = 0; cut < b.len; cut++)
+		assert_null(config_import_front(span_first(buffer_span(&b), cut), &err));
+	buffer_append_char(&b, 'x');
+	assert_null(config_import_front(buffer_span(&b), &err));
+	buffer_free(&b);
+	config_free(&c);
+}
+
+static void worker_part(void **state)
+{
+	(void)state;
+	struct config *c = load(everything);
+	struct buffer b = {0};
+	struct err err = {0};
+	config_export_worker(c, 1, &b);
+	assert_null(memmem(b.data, b.len, "nopassword", 10)); /* its own section only */
+	struct worker_config *wc = config_import_worker(buffer_span(&b), &err);
+	assert_non_null(wc);
+	assert_string_equal(wc->driver, "passwd-file");
+	assert_string_equal(wc->args, "/a");
+	assert_null(wc->file_text);
+	assert_int_equal(wc->pool, 1);
+	assert_int_equal(wc->process->hash_memory_limit, 1 << 30);
+	assert_false(wc->debug);
+	worker_config_free(&wc);
+	for (size_t cut = 0; cut < b.len; cut++)
+		assert_null(config_import_worker(span_first(buffer_span(&b), cut), &err));
+	buffer_free(&b);
+	config_free(&c);
+}
+
+/* ---- files of administrators ---- */
+
+static struct config *load_file(const char *path, const struct config_options *options)
+{
+	memset(&errors, 0, sizeof(errors));
+	return config_load(path, options, kit_collect, &errors);
+}
+
+static void rhel_basic(void **state)
+{
+	(void)state;
+	struct config *c = load_file(FIXTURES "rhel-basic/dovecot.conf", &kit_dovecot);
+	assert_string_equal(errors.text, "");
+	assert_non_null(c);
+	assert_string_equal(c->scopes[0].passdbs[0].set->driver, "pam");
+	assert_string_equal(c->scopes[0].userdbs[0].set->driver, "passwd");
+	assert_true(c->pools[0].root);
+	assert_int_equal(c->listener_count, 6);
+	assert_int_equal(c->passed_over_count, 4);
+	config_free(&c);
+}
+
+/* The original names a file below /etc; the copy names the one beside it. */
+static void mysql_stack(void **state)
+{
+	(void)state;
+	char dir[] = "/tmp/authd-test-conf-XXXXXX", command[1024], path[128];
+	assert_non_null(mkdtemp(dir));
+	snprintf(command, sizeof(command),
+	    "cp " FIXTURES "mysql-stack/* %s && sed -i 's|/etc/dovecot/|%s/|' %s/auth-sql.conf.ext",
+	    dir, dir, dir);
+	assert_int_equal(system(command), 0);
+	snprintf(path, sizeof(path), "%s/dovecot.conf", dir);
+	struct config *c = load_file(path, &kit_dovecot);
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	assert_int_equal(system(command), 0);
+	assert_string_equal(errors.text, "");
+	assert_non_null(c);
+	assert_string_equal(c->scopes[0].auth->mechanisms, "plain login");
+	assert_int_equal(c->pool_count, 1);
+	assert_non_null(strstr(c->pools[0].file_text, "default_pass_scheme = SHA512-CRYPT"));
+	assert_string_equal(c->process->log_path, "/var/log/dovecot.log");
+	struct buffer b = {0};
+	struct err err = {0};
+	config_export_front(c, &b);
+	assert_null(memmem(b.data, b.len, "mailpassword", 12));
+	buffer_free(&b);
+	config_export_worker(c, 0, &b);
+	struct worker_config *wc = config_import_worker(buffer_span(&b), &err);
+	assert_non_null(strstr(wc->file_text, "mailpassword"));
+	worker_config_free(&wc);
+	buffer_free(&b);
+	config_free(&c);
+}
+
+static void examples(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"conf/examples/minimal.conf",
+	    "conf/examples/postfix.conf", "conf/examples/dovecot.conf"};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct config *c = load_file(names[i], &kit_options);
+		assert_string_equal(errors.text, "");
+		assert_non_null(c);
+		config_free(&c);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(global_values),
+	    cmocka_unit_test(later_settings_override),
+	    cmocka_unit_test(protocol_scopes),
+	    cmocka_unit_test(overlapping_scopes),
+	    cmocka_unit_test(pools),
+	    cmocka_unit_test(listeners_merge),
+	    cmocka_unit_test(listener_types),
+	    cmocka_unit_test(dovecot_listeners),
+	    cmocka_unit_test(passing_over),
+	    cmocka_unit_test(prints_what_it_read),
+	    cmocka_unit_test(prints_no_secrets),
+	    cmocka_unit_test(prints_dovecot_as_authd),
+	    cmocka_unit_test(front_part),
+	    cmocka_unit_test(worker_part),
+	    cmocka_unit_test(rhel_basic),
+	    cmocka_unit_test(mysql_stack),
+	    cmocka_unit_test(examples),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
