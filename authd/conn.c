@@ -204,6 +204,9 @@ static void flush_one(struct conn *c)
 	if (!c->closing || c->out.len > 0)
 		conn_write(c);
 	if (c->closing) {
+		if (c->dirty) /* the write failed just now and listed it again: freed then */
+			return;
+		c->dirty = true; /* ending its requests must not list it any more */
 		conn_free(c);
 		return;
 	}

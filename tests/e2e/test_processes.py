@@ -479,3 +479,15 @@ def test_log_file_is_opened_anew(start_server):
         assert "authd has ended" in open(file).read()
     finally:
         server.stop()
+
+
+# ---- clients that are gone before they are greeted ----
+
+def test_clients_gone_at_once(start_server):
+    server = start_server()
+    front = server.front_pid()
+    for name in ("auth-client", "login/login", "auth-master"):
+        for _ in range(200):
+            authproto.Conn(server.path(name)).close()
+    assert server.login_result() == "OK"
+    assert server.front_pid() == front
