@@ -262,20 +262,19 @@ static void commit_next(struct parent *p, int64_t now)
 {
 	struct lineup *old = p->current, *l = p->next;
 	struct err err = {0};
+	bool first = old == NULL;
 	p->current = l;
 	p->next = NULL;
-	if (old != NULL) {
+	if (!first) {
 		/* they end when the front, done with the old generation, closes their channels */
 		retire_workers(old, now + PARENT_LEAVE_MS, 0);
 		lineup_free(&old);
 		sockets_close_unused(p);
 		if (!files_open_log(p, l, &err))
 			log_error("%s", err.text);
-		say_ready(l, false);
-	} else {
-		say_ready(l, true);
 	}
 	files_status(p, true, "");
+	say_ready(l, first);
 }
 
 void lineup_ready(struct parent *p, unsigned number, int64_t now)
