@@ -72,6 +72,7 @@ static void free_requests(struct conn *c)
 
 static void conn_free(struct conn *c)
 {
+	c->dirty = true; /* whatever its requests' end touches, it does not come back on the list */
 	if (c->protocol->closed != NULL)
 		c->protocol->closed(c);
 	free_requests(c);
@@ -185,7 +186,7 @@ static void conn_write(struct conn *c)
 			return;
 		}
 		if (n < 0) {
-			conn_close(c, NULL);
+			c->closing = true; /* not conn_close(): the flush that runs now frees it */
 			return;
 		}
 		buffer_consume(&c->out, (size_t)n);

@@ -237,7 +237,7 @@ static void take_cont(struct conn *c, const struct client *cl, struct span args)
 		return;
 	}
 	struct request *r = request_find(c, id);
-	if (r == NULL || r->state == REQUEST_LINGER) {
+	if (r == NULL) {
 		buffer_printf(
 		    conn_out(c), "FAIL\t%u\treason=Authentication request timed out\n", id);
 		return;
