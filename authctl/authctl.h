@@ -5,6 +5,7 @@
 #ifndef AUTHCTL_AUTHCTL_H
 #define AUTHCTL_AUTHCTL_H
 
+#include <getopt.h>
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -38,11 +39,12 @@ enum output_format { OUTPUT_DEFAULT, OUTPUT_TAB, OUTPUT_TABLE, OUTPUT_FLOW, OUTP
 extern struct authctl_globals {
 	const char *config_path; /* -c; NULL: not given */
 	enum output_format format;
-	bool dovecot; /* with -c: the file is a whole dovecot.conf */
+	bool dovecot; /* --dovecot: the file is a whole dovecot.conf */
 } authctl_globals;
 
 /* ---- settings.c: what of the configuration the commands need ---- */
 
+extern const struct option authctl_dovecot_option[]; /* --dovecot is 'd' to getopt_long() */
 /* The file to read: -c, or the installed one. */
 const char *authctl_config_path(void);
 struct config *authctl_load(const char *path, bool dovecot); /* errors went to standard error */

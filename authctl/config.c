@@ -6,7 +6,7 @@
 
 #include <getopt.h>
 
-static const struct option long_options[] = {
+const struct option authctl_dovecot_option[] = {
     {"dovecot", no_argument, NULL, 'd'},
     {0},
 };
@@ -15,7 +15,7 @@ int authctl_config(int argc, char **argv)
 {
 	int option;
 	bool changed_only = false;
-	while ((option = getopt_long(argc, argv, "+nc:", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+nc:", authctl_dovecot_option, NULL)) != -1) {
 		if (option == 'n')
 			changed_only = true;
 		else if (option == 'c')
@@ -42,7 +42,7 @@ int authctl_config_check(int argc, char **argv)
 {
 	int option;
 	bool dovecot = authctl_globals.dovecot;
-	while ((option = getopt_long(argc, argv, "+", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+", authctl_dovecot_option, NULL)) != -1) {
 		if (option != 'd')
 			return authctl_usage();
 		dovecot = true;

@@ -61,7 +61,7 @@ static const struct command {
 	"Show the settings in effect, secrets hidden.\n"
 	"  -n             only those that differ from the defaults\n"
 	"  -c file        of this file\n"},
-    {"reload", authctl_reload, "",
+    {"reload", authctl_reload, "[--dovecot]",
 	"Check the configuration, make the running authd take it, and wait until it has.\n"
 	"Exit status: 0 done, 78 the configuration is bad (the old one goes on), 75 authd is\n"
 	"not running or did not answer.\n"},
@@ -87,7 +87,7 @@ void authctl_complain(const char *fmt, ...)
 
 static void show_all(FILE *f)
 {
-	fputs("usage: authctl [-c config] [-o tab|table|flow|json] command\n", f);
+	fputs("usage: authctl [-c config] [--dovecot] [-o tab|table|flow|json] command\n", f);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		fprintf(f, "  %s%s%s\n", commands[i].name, *commands[i].synopsis != '\0' ? " " : "",
 		    commands[i].synopsis);
@@ -177,6 +177,8 @@ int main(int argc, char **argv)
 			continue;
 		else if (option == 'h' || (option == '-' && strcmp(optarg, "help") == 0))
 			help = true;
+		else if (option == '-' && strcmp(optarg, "dovecot") == 0)
+			authctl_globals.dovecot = true;
 		else if (option == '-' && strcmp(optarg, "version") == 0)
 			return finish((printf("authctl %s\n", AUTHD_VERSION), EX_OK));
 		else

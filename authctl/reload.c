@@ -117,9 +117,15 @@ static int reload(const char *pid_path, const char *status_path)
 	return EX_TEMPFAIL;
 }
 
-int authctl_reload(int argc, char **argv UNUSED)
+int authctl_reload(int argc, char **argv)
 {
-	if (argc != 1)
+	int option;
+	while ((option = getopt_long(argc, argv, "+", authctl_dovecot_option, NULL)) != -1) {
+		if (option != 'd')
+			return authctl_usage();
+		authctl_globals.dovecot = true;
+	}
+	if (optind != argc)
 		return authctl_usage();
 	struct config *c = authctl_load(authctl_config_path(), authctl_globals.dovecot);
 	if (c == NULL) {

@@ -37,6 +37,7 @@ static struct config *load(const char *path, bool dovecot, config_error *error)
 	    .drivers = known_driver_specs,
 	    .mechanisms = mechs,
 	    .dovecot = dovecot,
+	    .module_dir = AUTHD_PREFIX "/lib/authd/drivers",
 	};
 	return config_load(path, &options, error, NULL);
 }

@@ -20,8 +20,9 @@
  *     memory when they have been sent or are no longer valid.
  *   - A connection belongs to one thread at a time. There is no global state.
  *
- * The protocol: docs/protocols, "Client protocol" (AUTH, CONT, CANCEL) and
- * "Master protocol" (USER, PASS, LIST, REQUEST, CACHE-FLUSH).
+ * Source: Dovecot's auth-protocol.txt, client protocol (AUTH, CONT, CANCEL) and
+ * master protocol (USER, PASS, LIST, REQUEST, CACHE-FLUSH), and what
+ * dovecot-auth 2.3 and 2.4 really do where that says nothing.
  */
 #ifndef AUTHD_CLIENT_H
 #define AUTHD_CLIENT_H
