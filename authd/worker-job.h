@@ -35,6 +35,26 @@ struct job {
 	uint32_t credit; /* LIST: names that may still be sent; under the hub's lock */
 };
 
+/* ---- worker-job.c: the main thread's jobs ---- */
+
+enum { JOB_MAP_SIZE = 1024 }; /* a power of two */
+
+struct job_table {
+	struct job *map[JOB_MAP_SIZE]; /* those in queues and lanes, by serial */
+	unsigned count;
+	struct job *spare; /* to be used again */
+	unsigned spare_count;
+};
+
+struct job *job_new(struct job_table *t);
+void job_recycle(struct job_table *t, struct job *job);
+void job_table_add(struct job_table *t, struct job *job);
+void job_table_remove(struct job_table *t, struct job *job);
+/* NULL when there is none, or it was cancelled */
+struct job *job_table_find(struct job_table *t, uint64_t serial);
+/* Every job, wherever it is: the lanes must have ended. */
+void job_table_free(struct job_table *t);
+
 /* ---- worker-module.c ---- */
 
 /* Built in, or a module from dir (NULL or "": the usual places). Modules are never unloaded. */

@@ -31,8 +31,6 @@ enum {
 	LIST_LANES = 4,
 	HASH_NICE = 5,
 	NEEDS_CHECK_MS = 1000,
-	MAP_SIZE = 1024, /* a power of two */
-	SPARE_JOBS = 256,
 };
 
 struct worker {
@@ -53,68 +51,9 @@ struct worker {
 	int64_t needs_at;
 
 	struct buffer in, out;
-	struct job *map[MAP_SIZE]; /* every job that is not spare, by serial */
-	unsigned jobs;
-	struct job *spare;
-	unsigned spare_count;
+	struct job_table jobs;
 	int result; /* -1: go on */
 };
-
-/* ---- jobs ---- */
-
-static struct job **map_slot(struct worker *w, uint64_t serial)
-{
-	return &w->map[serial & (MAP_SIZE - 1)];
-}
-
-static struct job *job_new(struct worker *w)
-{
-	struct job *job = w->spare;
-	if (job == NULL)
-		return mem_alloc(sizeof(*job));
-	w->spare = job->next;
-	w->spare_count--;
-	job->next = NULL;
-	return job;
-}
-
-static void job_recycle(struct worker *w, struct job *job)
-{
-	arena_free(&job->arena);
-	*job = (struct job){.next = NULL};
-	if (w->spare_count >= SPARE_JOBS) {
-		mem_free(&job);
-		return;
-	}
-	job->next = w->spare;
-	w->spare = job;
-	w->spare_count++;
-}
-
-static void map_add(struct worker *w, struct job *job)
-{
-	struct job **slot = map_slot(w, job->q.serial);
-	job->map_next = *slot;
-	*slot = job;
-	w->jobs++;
-}
-
-static void map_remove(struct worker *w, struct job *job)
-{
-	struct job **link = map_slot(w, job->q.serial);
-	while (*link != job)
-		link = &(*link)->map_next;
-	*link = job->map_next;
-	w->jobs--;
-}
-
-static struct job *map_find(struct worker *w, uint64_t serial)
-{
-	struct job *job = *map_slot(w, serial);
-	while (job != NULL && (job->q.serial != serial || atomic_load(&job->cancelled)))
-		job = job->map_next;
-	return job;
-}
 
 /* ---- what the driver needs to know ---- */
 
@@ -152,7 +91,7 @@ static void answer(struct worker *w, struct job *job)
 {
 	if (!atomic_load(&job->cancelled))
 		channel_put_answer(&w->out, &job->answer);
-	job_recycle(w, job);
+	job_recycle(&w->jobs, job);
 }
 
 static void start(struct worker *w, struct job *job)
@@ -172,15 +111,15 @@ static void start(struct worker *w, struct job *job)
 		answer(w, job);
 		return;
 	}
-	map_add(w, job);
+	job_table_add(&w->jobs, job);
 	lane_submit(lanes != NULL ? lanes : &w->hash_lanes, job);
 }
 
 static bool handle_ask(struct worker *w, struct span payload)
 {
-	struct job *job = job_new(w);
+	struct job *job = job_new(&w->jobs);
 	if (!channel_get_ask(payload, &job->arena, &job->q)) {
-		job_recycle(w, job);
+		job_recycle(&w->jobs, job);
 		return false;
 	}
 	job->answer.fields = fields_in(&job->arena);
@@ -194,10 +133,10 @@ static bool handle_cancel(struct worker *w, struct span payload)
 	uint64_t serial;
 	if (!channel_get_cancel(payload, &serial))
 		return false;
-	struct job *job = map_find(w, serial);
+	struct job *job = job_table_find(&w->jobs, serial);
 	if (job != NULL && lane_cancel(&w->hub, job)) {
-		map_remove(w, job);
-		job_recycle(w, job);
+		job_table_remove(&w->jobs, job);
+		job_recycle(&w->jobs, job);
 	}
 	return true;
 }
@@ -208,7 +147,7 @@ static bool handle_more(struct worker *w, struct span payload)
 	uint32_t count;
 	if (!channel_get_more(payload, &serial, &count))
 		return false;
-	struct job *job = map_find(w, serial);
+	struct job *job = job_table_find(&w->jobs, serial);
 	if (job != NULL)
 		lane_credit(&w->hub, job, count);
 	return true;
@@ -231,7 +170,7 @@ static bool handle(struct worker *w, uint8_t type, struct span payload)
 /* More than a front that keeps to its slots can have here; memory stays bounded if it does not. */
 static bool is_full(const struct worker *w)
 {
-	return w->out.len > OUT_HIGH || w->jobs > 2 * w->slots + 64;
+	return w->out.len > OUT_HIGH || w->jobs.count > 2 * w->slots + 64;
 }
 
 static void handle_frames(struct worker *w)
@@ -260,7 +199,7 @@ static void take_done(struct worker *w)
 	struct job *next, *job = lane_take_done(&w->hub, &w->out);
 	for (; job != NULL; job = next) {
 		next = job->next;
-		map_remove(w, job);
+		job_table_remove(&w->jobs, job);
 		answer(w, job);
 	}
 }
@@ -472,22 +411,6 @@ static void tell_parent(struct worker *w, bool ok, const struct err *why)
 		log_debug("%s", err.text);
 }
 
-static void free_jobs(struct worker *w)
-{
-	for (size_t i = 0; i < MAP_SIZE; i++) {
-		while (w->map[i] != NULL) {
-			struct job *job = w->map[i];
-			map_remove(w, job);
-			job_recycle(w, job);
-		}
-	}
-	while (w->spare != NULL) {
-		struct job *job = w->spare;
-		w->spare = job->next;
-		mem_free(&job);
-	}
-}
-
 static void shut_down(struct worker *w)
 {
 	struct lane_pool *const pools[] = {&w->ask_lanes, &w->list_lanes, &w->hash_lanes};
@@ -496,7 +419,7 @@ static void shut_down(struct worker *w)
 		log_warning("a question is stuck in the backend, exiting without its answer");
 		_exit(w->result);
 	}
-	free_jobs(w);
+	job_table_free(&w->jobs);
 	if (w->state != NULL)
 		w->driver->close(w->state);
 	if (w->hub.done_end != NULL)
