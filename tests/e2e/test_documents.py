@@ -1,0 +1,129 @@
+"""The examples of the documentation: compiled as the reader would, and logged in with."""
+
+import base64
+import hashlib
+import hmac
+import os
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+from lib import authserver, proc
+
+ROOT = Path(__file__).resolve().parents[2]
+FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O2", "-fPIC", "-I", str(ROOT)]
+LIBS = ["drivers", "mechs", "schemes", "conf", "base"]
+
+
+def code_of(document):
+    text = (ROOT / "docs" / document).read_text()
+    blocks = re.findall(r"```c\n(.*?)```", text, re.S)
+    assert len(blocks) == 1, "%s should hold exactly one C block" % document
+    return blocks[0]
+
+
+def gcc(*args):
+    run = subprocess.run(["gcc", *FLAGS, *map(str, args)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def pkg_config(*args):
+    return subprocess.run(["pkg-config", *args], check=True, capture_output=True, text=True).stdout.split()
+
+
+def test_the_driver_of_the_tutorial():
+    """userdir, as a loadable module that authd has never heard of."""
+    work = Path(proc.new_dir("doc"))
+    modules = work / "modules"
+    users = work / "users"
+    modules.mkdir()
+    users.mkdir()
+    source = work / "userdir.c"
+    source.write_text(code_of("WRITING-A-DRIVER.md"))
+    gcc("-shared", "-o", modules / "userdir.so", source)
+    (users / "tim").write_text("{PLAIN}tims password\nuid=5000\ngid=5001\nhome=/home/tim\n")
+    os.chmod(users / "tim", 0o644)
+    for directory in (work, users, modules):
+        directory.chmod(0o755)
+    server = authserver.Authd("""
+driver_dir = %s
+passdb {
+  driver = userdir
+  args = %s
+}
+userdb {
+  driver = userdir
+  args = %s
+}
+""" % (modules, users, users)).start()
+    try:
+        with server.client() as c:
+            assert c.login("tim", "tims password").cmd == "OK"
+            assert c.login("tim", "wrong").cmd == "FAIL"
+            assert c.login("../users/tim", "tims password").cmd == "FAIL"
+            assert c.login("nobody", "x").cmd == "FAIL"
+        with server.master() as m:
+            reply = m.user("tim")
+            assert (reply.get("uid"), reply.get("home")) == ("5000", "/home/tim")
+            assert m.user("nobody").cmd == "NOTFOUND"
+        shutil.rmtree(users)
+        users.write_text("")  # no directory any more: not "no such user"
+        with server.client() as c:
+            assert c.login("tim", "tims password").get("code") == "temp_fail"
+    finally:
+        server.stop()
+
+
+def build_with_mechanism(work, name, symbol):
+    """The program once more, with one file and one line in the table added."""
+    source = work / "mechanism.c"
+    source.write_text(code_of("WRITING-A-MECHANISM.md"))
+    table = (ROOT / "mechanisms/table.c").read_text()
+    table = table.replace("extern const struct mech ", "extern const struct mech %s, " % symbol, 1)
+    table = table.replace("    NULL,\n", "    &%s,\n    NULL,\n" % symbol, 1)
+    assert table.count(symbol) == 2, "the table no longer looks as the tutorial says"
+    (work / "table.c").write_text(table)
+    build = Path(authserver.BUILD)
+    libs = [build / ("lib%s.a" % one) for one in ["authd", *LIBS]]
+    out = work / "authd"
+    gcc("-pthread", "-rdynamic", "-o", out, source, work / "table.c", build / "obj/authd/main.o", *libs,
+        *pkg_config("--libs", "libevent_core", "libseccomp", "libsodium", "nettle", "libxcrypt"), "-ldl")
+    out.chmod(out.stat().st_mode | stat.S_IXUSR)
+    return str(out)
+
+
+def test_the_mechanism_of_the_tutorial(monkeypatch):
+    """X-HMAC-SHA256, logged in with over the client protocol."""
+    work = Path(proc.new_dir("doc"))
+    program = build_with_mechanism(work, "X-HMAC-SHA256", "mech_x_hmac_sha256")
+    monkeypatch.setattr(authserver, "AUTHD", program)
+    users = work / "users"
+    users.write_text("tim:{PLAIN}tims password\nhash:{SHA256}n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=\n")
+    work.chmod(0o755)
+    server = authserver.Authd("""
+auth_mechanisms = plain x-hmac-sha256
+passdb {
+  driver = passwd-file
+  args = %s
+}
+""" % users).start()
+
+    def login(client, user, password):
+        reply = client.auth("X-HMAC-SHA256")
+        assert reply.cmd == "CONT"
+        nonce = base64.b64decode(reply.line.split(b"\t")[2])
+        digest = hmac.new(password.encode(), nonce, hashlib.sha256).hexdigest()
+        answer = base64.b64encode(("%s %s" % (user, digest)).encode()).decode()
+        return client.cont(reply.id, answer)
+
+    try:
+        with server.client() as c:
+            assert c.mechs["X-HMAC-SHA256"] == ["dictionary", "active"]
+            assert login(c, "tim", "tims password").cmd == "OK"
+            assert login(c, "tim", "wrong").cmd == "FAIL"
+            assert login(c, "hash", "test").cmd == "FAIL"
+            assert login(c, "nobody", "x").cmd == "FAIL"
+    finally:
+        server.stop()
