@@ -30,7 +30,6 @@ static const struct later_name {
     {"sql", "SQL"},
 };
 
-#pragma weak nearest_name
 static const char *hint(struct arena *a, struct span name)
 {
 	const char *names[128];
@@ -43,7 +42,7 @@ static const char *hint(struct arena *a, struct span name)
 		names[n++] = hash_method_name(i);
 	if (span_find(name, '|') >= 0)
 		return " (filters after | are of Dovecot 2.4's language)";
-	const char *nearest = nearest_name != NULL ? nearest_name(name, names, n) : NULL;
+	const char *nearest = nearest_name(name, names, n);
 	if (nearest == NULL)
 		return "";
 	return arena_printf(a, " (did you mean %%{%s}?)", nearest).ptr;

@@ -68,7 +68,7 @@ static void resolve_range(
 		if (text.ptr[at] != '%') {
 			at++;
 		} else if ((name = name_in_braces(text, at)) == 0) {
-			at += 2;
+			at = template_skip_variable(text, at);
 		} else {
 			buffer_append(out, span_make(text.ptr + done, name - done));
 			at = done = resolve_body(a, text, name, out);

@@ -52,7 +52,7 @@ static struct span if_value(const struct expansion *x, const struct part_if *c)
 	struct span right = left.ptr != NULL ? expand_unescaped(x, c->right) : SPAN_NULL;
 	if (right.ptr == NULL)
 		return SPAN_NULL;
-	int yes = if_compare(c, left, right, x->err);
+	int yes = if_compare(c, left, right, x->arena, x->err);
 	if (yes < 0)
 		return SPAN_NULL;
 	if (yes)

@@ -87,6 +87,16 @@ static int order_strings(struct span left, struct span right)
 
 /* ---- regular expressions ---- */
 
+/*
+ * How large an expression may be once its repetitions are written out, and
+ * the text that it is tried on. The worst of them, (a|b)*a(a|b){n}, costs the
+ * matcher cost * cost * input; one that comes from a variable may be hostile.
+ */
+static const struct regex_bounds {
+	uint64_t cost;
+	size_t input;
+} constant_bounds = {512, 512}, variable_bounds = {128, 256};
+
 struct cost {
 	uint64_t done; /* of what is closed in this group */
 	uint64_t atom; /* of the last atom, which a {n,m} may repeat */
@@ -135,8 +145,8 @@ static bool too_costly(struct err *err)
 	return err_set(err, EX_CONFIG, "the regular expression is too large");
 }
 
-/* What the expression becomes when its {n,m} are written out, as regcomp does. */
-static bool regex_is_bounded(struct span s, struct err *err)
+/* What the expression becomes when its + and {n,m} are written out, as regcomp does. */
+static bool regex_is_bounded(struct span s, uint64_t max, struct err *err)
 {
 	struct cost groups[TEMPLATE_DEPTH_MAX + 1] = {{0, 0}}, *g = groups;
 	for (size_t i = 0; i < s.len;) {
@@ -144,7 +154,9 @@ static bool regex_is_bounded(struct span s, struct err *err)
 		uint64_t times, atom = 1;
 		char c = s.ptr[i];
 		if (c == '{' && (times = interval_max(span_skip(s, i), &len)) > 0) {
-			g->atom *= times;
+			g->atom *= times + 1;
+		} else if (c == '+') {
+			g->atom *= 2; /* x+ is written out as xx* */
 		} else if (c == '(') {
 			if (g == &groups[TEMPLATE_DEPTH_MAX])
 				return too_costly(err);
@@ -166,17 +178,18 @@ static bool regex_is_bounded(struct span s, struct err *err)
 			g->done += g->atom;
 			g->atom = atom;
 		}
-		if (g->done + g->atom > TEMPLATE_REGEX_COST_MAX)
+		if (g->done + g->atom > max)
 			return too_costly(err);
 		i += len;
 	}
 	return true;
 }
 
-static bool regex_compile(struct span pattern, regex_t *re, struct err *err)
+static bool regex_compile(
+    struct span pattern, const struct regex_bounds *bounds, regex_t *re, struct err *err)
 {
 	char text[1024], why[128];
-	if (!regex_is_bounded(pattern, err))
+	if (!regex_is_bounded(pattern, bounds->cost, err))
 		return false;
 	if (!span_to_cstr(pattern, text, sizeof(text)))
 		return err_set(err, EX_CONFIG, "the regular expression is too long or holds a NUL");
@@ -214,7 +227,7 @@ static bool kept_compile(struct span pattern, const regex_t **out, struct err *e
 	regex_t re;
 	pthread_mutex_lock(&kept_lock);
 	bool ok = (*out = kept_find(pattern)) != NULL;
-	if (!ok && (ok = regex_compile(pattern, &re, err))) {
+	if (!ok && (ok = regex_compile(pattern, &constant_bounds, &re, err))) {
 		if (kept_count < KEPT_MAX) {
 			struct kept_regex *k = mem_alloc(sizeof(*k));
 			k->pattern = mem_strndup(pattern.ptr, pattern.len);
@@ -230,22 +243,25 @@ static bool kept_compile(struct span pattern, const regex_t **out, struct err *e
 }
 
 static int regex_match(
-    const struct part_if *c, struct span left, struct span right, struct err *err)
+    const struct part_if *c, struct span left, struct span right, struct arena *a, struct err *err)
 {
 	regex_t mine;
 	const regex_t *re = c->regex;
-	if (left.len > TEMPLATE_REGEX_INPUT_MAX) {
-		err_set(err, EX_DATAERR, "%zu bytes are too many for a regular expression (%d)",
-		    left.len, TEMPLATE_REGEX_INPUT_MAX);
+	const struct regex_bounds *bounds =
+	    c->right->constant ? &constant_bounds : &variable_bounds;
+	if (left.len > bounds->input) {
+		err_set(err, EX_DATAERR, "%zu bytes are too many for a regular expression (%zu)",
+		    left.len, bounds->input);
 		return -1;
 	}
 	if (re == NULL) {
-		if (!regex_compile(right, &mine, err))
+		if (!regex_compile(right, bounds, &mine, err))
 			return -1;
 		re = &mine;
 	}
 	regmatch_t range = {0, (regoff_t)left.len};
-	int rc = regexec(re, left.ptr, 1, &range, REG_STARTEND);
+	/* the range lets NULs in; sanitizers want the end marked nonetheless */
+	int rc = regexec(re, arena_cstr(a, left), 1, &range, REG_STARTEND);
 	if (re == &mine)
 		regfree(&mine);
 	if (rc == 0 || rc == REG_NOMATCH)
@@ -270,7 +286,8 @@ bool if_prepare(struct part_if *c, struct err *err)
 	return true;
 }
 
-int if_compare(const struct part_if *c, struct span left, struct span right, struct err *err)
+int if_compare(
+    const struct part_if *c, struct span left, struct span right, struct arena *a, struct err *err)
 {
 	int how = -1;
 	switch (c->op->kind) {
@@ -284,7 +301,7 @@ int if_compare(const struct part_if *c, struct span left, struct span right, str
 		how = span_matches(left, right, false);
 		break;
 	case IF_REGEX:
-		how = regex_match(c, left, right, err);
+		how = regex_match(c, left, right, a, err);
 		break;
 	}
 	return how < 0 ? -1 : c->op->when[how];

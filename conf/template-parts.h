@@ -12,11 +12,9 @@
 
 enum {
 	TEMPLATE_MODIFIERS_MAX = 10,
-	TEMPLATE_DEPTH_MAX = 16,	 /* braces in braces */
-	TEMPLATE_PAD_MAX = 4096,	 /* zero padding */
-	TEMPLATE_ROUNDS_MAX = 1000000,	 /* of a hash */
-	TEMPLATE_REGEX_INPUT_MAX = 4096, /* bytes that a regular expression is tried on */
-	TEMPLATE_REGEX_COST_MAX = 8192,	 /* its length once repetitions are written out */
+	TEMPLATE_DEPTH_MAX = 16,       /* braces in braces */
+	TEMPLATE_PAD_MAX = 4096,       /* zero padding */
+	TEMPLATE_ROUNDS_MAX = 1000000, /* of a hash */
 };
 
 enum part_kind {
@@ -120,7 +118,7 @@ const char *if_op_names(void); /* for messages */
 /* Checks the constant operands and compiles a constant pattern. */
 bool if_prepare(struct part_if *c, struct err *err) MUST_CHECK;
 /* 1 true, 0 false, -1 *err */
-int if_compare(
-    const struct part_if *c, struct span left, struct span right, struct err *err) MUST_CHECK;
+int if_compare(const struct part_if *c, struct span left, struct span right, struct arena *a,
+    struct err *err) MUST_CHECK;
 
 #endif
