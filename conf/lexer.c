@@ -99,8 +99,8 @@ static struct span unescape(struct span s, struct arena *a)
 	char *out = arena_alloc(a, s.len + 1);
 	size_t n = 0;
 	for (size_t i = 0; i < s.len; i++) {
-		if (s.ptr[i] == '\\' && i + 1 < s.len)
-			i++;
+		if (s.ptr[i] == '\\' && ++i == s.len)
+			break; /* nothing follows: it is dropped */
 		out[n++] = s.ptr[i];
 	}
 	return span_make(out, n);
@@ -121,10 +121,10 @@ static void read_value(struct conf_line *l, struct span s, struct arena *a)
 	if (s.len > 0 && s.ptr[0] == '<') {
 		l->value_kind = CONF_VALUE_FILE;
 		l->value = trim_left(span_skip(s, 1));
-	} else if (s.len > 1 && (s.ptr[0] == '"' || s.ptr[0] == '\'') &&
-		   s.ptr[s.len - 1] == s.ptr[0]) {
-		l->value_kind = CONF_VALUE_QUOTED;
-		l->value = unescape(span_first(span_skip(s, 1), s.len - 2), a);
+	} else if (s.len > 0 && (s.ptr[0] == '"' || s.ptr[0] == '\'')) {
+		l->value_kind = CONF_VALUE_QUOTED; /* no $names, closed or not */
+		if (s.len > 1 && s.ptr[s.len - 1] == s.ptr[0])
+			l->value = unescape(span_first(span_skip(s, 1), s.len - 2), a);
 	}
 }
 

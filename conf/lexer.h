@@ -21,9 +21,9 @@ enum conf_line_kind {
 };
 
 enum conf_value_kind {
-	CONF_VALUE_PLAIN, /* $names are replaced */
-	CONF_VALUE_QUOTED,
-	CONF_VALUE_FILE, /* "<path" */
+	CONF_VALUE_PLAIN,  /* $names are replaced */
+	CONF_VALUE_QUOTED, /* begins with a quote: taken as it is */
+	CONF_VALUE_FILE,   /* "<path" */
 };
 
 struct conf_line {

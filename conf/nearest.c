@@ -40,6 +40,9 @@ const char *nearest_name(struct span name, const char *const *names, size_t coun
 		if (len > NAME_MAX_LEN)
 			continue;
 		size_t longest = len > name.len ? len : name.len;
+		size_t apart = len > name.len ? len - name.len : name.len - len;
+		if (3 * apart > longest)
+			continue; /* the lengths alone tell */
 		size_t d = distance(name, names[i], len);
 		if (3 * d <= longest && (best == NULL || d < best_distance)) {
 			best = names[i];

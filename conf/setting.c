@@ -360,13 +360,21 @@ struct span setting_text(const struct setting *row, const void *source, struct a
 
 bool setting_is_default(const struct setting *row, const void *source)
 {
-	struct arena a = {0};
-	struct setting_table one = {
-	    .rows = row, .count = 1, .size = row->offset + sizeof(uint64_t)};
-	bool same =
-	    span_eq(setting_text(row, source, &a), setting_text(row, settings_new(&one, &a), &a));
-	arena_free(&a);
-	return same;
+	const void *at = member_const(row, source);
+	uint64_t def = 0;
+	switch (row->type) {
+	case SETTING_STRING:
+	case SETTING_WORDS:
+		return strcmp(*(const char *const *)at, row->def) == 0;
+	case SETTING_TEMPLATE:
+		return strcmp(template_text(*(struct template *const *)at), row->def) == 0;
+	case SETTING_FIELDS:
+		return strcmp((*(struct template_fields *const *)at)->text, row->def) == 0;
+	default:
+		/* the others are values, which need no arena */
+		return set_value(row, &def, span_of(row->def), NULL, NULL) &&
+		       memcmp(at, &def, setting_member_size(row)) == 0;
+	}
 }
 
 /* ---- transfer: index of the row and its text; the end is UINT32_MAX ---- */

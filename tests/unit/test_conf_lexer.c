@@ -79,10 +79,11 @@ static void quotes(void **state)
 	check_value("a = \"esc \\\" \\\\ \\n x\"", "esc \" \\ n x", CONF_VALUE_QUOTED);
 	check_value("a = \" padded \"", " padded ", CONF_VALUE_QUOTED);
 	check_value("a = \"\"", "", CONF_VALUE_QUOTED);
-	check_value("a = \"unfinished", "\"unfinished", CONF_VALUE_PLAIN);
-	check_value("a = \"", "\"", CONF_VALUE_PLAIN);
-	check_value("a = \"x\" y", "\"x\" y", CONF_VALUE_PLAIN);
-	check_value("a = \"x' ", "\"x'", CONF_VALUE_PLAIN);
+	check_value("a = \"unfinished", "\"unfinished", CONF_VALUE_QUOTED);
+	check_value("a = \"", "\"", CONF_VALUE_QUOTED);
+	check_value("a = \"x\\\"", "x", CONF_VALUE_QUOTED);
+	check_value("a = \"x\" y", "\"x\" y", CONF_VALUE_QUOTED);
+	check_value("a = \"x' ", "\"x'", CONF_VALUE_QUOTED);
 }
 
 static void comments(void **state)
