@@ -100,5 +100,7 @@ void output_json_string(FILE *f, const char *text);
 void output_json_fields(FILE *f, const struct authd_field *fields, size_t count);
 /* in a line of text: control bytes as ? */
 void output_text(FILE *f, const char *text);
+/* for programs to read: as it is, but a terminal gets control bytes as ? */
+void output_data(struct span data);
 
 #endif

@@ -74,7 +74,6 @@ void authctl_complain(const char *fmt, ...)
 {
 	va_list args;
 	va_start(args, fmt);
-	struct buffer text = {0};
 	fflush(stdout);
 	char line[1024];
 	vsnprintf(line, sizeof(line), fmt, args);
@@ -82,7 +81,6 @@ void authctl_complain(const char *fmt, ...)
 	fputs("authctl: ", stderr);
 	output_text(stderr, line);
 	putc('\n', stderr);
-	buffer_free(&text);
 }
 
 static void show_all(FILE *f)

@@ -6,6 +6,7 @@
 #include "authctl/authctl.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/encode.h"
 #include "base/mem.h"
@@ -14,6 +15,15 @@ void output_text(FILE *f, const char *text)
 {
 	for (; *text != '\0'; text++)
 		putc((unsigned char)*text < ' ' || *text == 127 ? '?' : *text, f);
+}
+
+void output_data(struct span data)
+{
+	bool terminal = isatty(STDOUT_FILENO) != 0;
+	for (size_t i = 0; i < data.len; i++) {
+		unsigned char c = (unsigned char)data.ptr[i];
+		putchar(terminal && (c < ' ' || c == 127) && c != '\t' && c != '\n' ? '?' : c);
+	}
 }
 
 /* Length of the UTF-8 sequence at p (1 to 4), 0 if it is none. */
@@ -77,8 +87,7 @@ static void tab_row(const char *const *cells, size_t count)
 			buffer_append_char(&line, '\t');
 		tab_escape(&line, span_of(cells[i]));
 	}
-	struct span s = buffer_span(&line);
-	fwrite(s.ptr, 1, s.len, stdout);
+	output_data(buffer_span(&line));
 	putchar('\n');
 	buffer_free(&line);
 }

@@ -87,7 +87,8 @@ static int print_expanded(struct user_command *c, const struct authd_event *e)
 		authctl_complain("-e %s: %s", c->expression, err.text);
 		return EX_USAGE;
 	}
-	printf("%.*s\n", SPAN_ARG(text));
+	output_data(text);
+	putchar('\n');
 	return EX_OK;
 }
 
