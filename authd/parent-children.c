@@ -242,6 +242,8 @@ void children_check_deadlines(struct parent *p, int64_t now)
 		} else {
 			log_error(
 			    "%s (pid %ld) does not answer; killing it", c->label, (long)c->pid);
+			if (c->failure == NULL)
+				c->failure = mem_strdup("it was not ready in time");
 			child_kill(c, SIGKILL);
 			c->deadline_ms = 0;
 		}
@@ -270,7 +272,7 @@ static void describe_end(const struct child *c, int status, bool expected)
 
 static int exit_code_of(const struct child *c, int status)
 {
-	if (c->failure != NULL)
+	if (c->failure != NULL && WIFEXITED(status))
 		return EX_CONFIG;
 	if (WIFEXITED(status) && WEXITSTATUS(status) >= EX__BASE)
 		return WEXITSTATUS(status);
