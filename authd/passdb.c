@@ -20,16 +20,14 @@ void request_path_add(struct request *r, const char *source, enum verdict v)
 	buffer_append_str(&r->path, verdict_name(v));
 }
 
-/* At most 64 bytes, so that a hostile name cannot fill the log; commas would forge the next field.
- */
-static struct span name_for_log(struct request *r, char *buf, size_t size)
+enum { LOG_TEXT_MAX = 64 };
+
+/* Cut, so that a hostile name cannot fill the log; what would forge the next field is replaced. */
+static struct span text_for_log(struct span text, char buf[LOG_TEXT_MAX])
 {
-	struct span user = r->vars.v[VAR_USER];
 	size_t n = 0;
-	if (user.len == 0)
-		return SPAN_LIT("?");
-	for (; n < user.len && n < size; n++) {
-		char c = user.ptr[n];
+	for (; n < text.len && n < LOG_TEXT_MAX; n++) {
+		char c = text.ptr[n];
 		bool odd = (unsigned char)c < 0x20 || c == 0x7f || c == ',' || c == '(' || c == ')';
 		buf[n] = odd ? '?' : c;
 	}
@@ -38,10 +36,11 @@ static struct span name_for_log(struct request *r, char *buf, size_t size)
 
 void auth_log_failure(struct request *r, const char *source, struct span what)
 {
-	char name[64];
+	char name[LOG_TEXT_MAX], session_text[LOG_TEXT_MAX];
 	const struct span *v = r->vars.v;
-	struct span user = name_for_log(r, name, sizeof(name));
-	bool has_session = v[VAR_SESSION].len > 0, has_rip = v[VAR_RIP].len > 0;
+	struct span user = v[VAR_USER].len > 0 ? text_for_log(v[VAR_USER], name) : SPAN_LIT("?");
+	struct span session = text_for_log(v[VAR_SESSION], session_text);
+	bool has_session = session.len > 0, has_rip = v[VAR_RIP].len > 0;
 	const struct log_value values[] = {
 	    {.name = "user", .text = user},
 	    {.name = "rip", .text = v[VAR_RIP]},
@@ -51,8 +50,7 @@ void auth_log_failure(struct request *r, const char *source, struct span what)
 	};
 	log_event(LOG_LEVEL_INFO, values, "%s(%.*s%s%.*s%s%s%.*s%s): %.*s", source, SPAN_ARG(user),
 	    has_rip ? "," : "", SPAN_ARG(v[VAR_RIP]), r->master == MASTER_CHECKING ? ",master" : "",
-	    has_session ? ",<" : "", SPAN_ARG(v[VAR_SESSION]), has_session ? ">" : "",
-	    SPAN_ARG(what));
+	    has_session ? ",<" : "", SPAN_ARG(session), has_session ? ">" : "", SPAN_ARG(what));
 }
 
 static const char *default_text(enum verdict v)

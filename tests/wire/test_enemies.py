@@ -132,7 +132,8 @@ def test_garbage_after_the_master_hello(target, name, payload):
 
 
 @pytest.mark.authd_only("dovecot-auth dies of it")
-@pytest.mark.parametrize("cookie", ["f" * 34, "f" * 900, "0", "", "zz" * 16])
+@pytest.mark.parametrize("cookie", ["f" * 34, "f" * 900, "0", "", "zz" * 16],
+                         ids=["34", "900", "1", "0", "no hex"])
 def test_cookie_of_another_size(target, cookie):
     with target.client("auth-login") as c, target.master() as m:
         id = c.login("tim", GOOD, service="imap").id

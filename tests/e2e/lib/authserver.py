@@ -110,7 +110,7 @@ class Authd(AuthServer):
 
     def header(self):
         return ("base_dir = %s\ndefault_internal_user = nobody\ndefault_internal_group = nogroup\n"
-                "auth_failure_delay = 0\n" % self.run)
+                "auth_failure_delay = 0\nauth_internal_failure_delay = 0\n" % self.run)
 
     def start(self):
         for one in self.listeners:  # where Dovecot would have made them

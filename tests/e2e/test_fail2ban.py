@@ -1,0 +1,71 @@
+"""fail2ban's stock dovecot filter on what the server really logs."""
+
+import collections
+
+import pytest
+
+from lib import authproto, authserver, proc, users
+
+FILTER = "/etc/fail2ban/filter.d/dovecot.conf"
+GOOD = users.PASSWORDS["tim"]
+LOGGED = authserver.STANDARD_TEXT + "auth_failure_delay = 0\n"
+
+
+def banned(log):
+    """How often fail2ban counts each address."""
+    made = proc.run(["fail2ban-regex", "-o", "ip", log, FILTER])
+    assert made.returncode in (0, 1), made.stdout + made.stderr  # 1: nothing matched
+    return collections.Counter(made.stdout.split())
+
+
+def test_every_failure_is_counted_once(start_server):
+    server = start_server(text=LOGGED)
+    with server.client() as c:
+        assert c.login("tim", users.WRONG, "rip=192.0.2.1").cmd == "FAIL"
+        assert c.login("nobody-here", users.WRONG, "rip=192.0.2.2").cmd == "FAIL"
+        assert c.login("anna@example.com", users.WRONG, "rip=192.0.2.3", "session=abc").cmd == "FAIL"
+        assert c.login("nobody@example.org", "x", "rip=192.0.2.4", "session=a+b/c").cmd == "FAIL"
+        assert c.login("tim", users.WRONG, "rip=2001:db8::5").cmd == "FAIL"
+        id = c.auth("LOGIN", "rip=192.0.2.6", "nologin", resp=authproto.b64("tim")).id
+        assert c.cont(id, authproto.b64(users.WRONG)).cmd == "FAIL"
+        assert c.login("tim", GOOD, "rip=192.0.2.7").cmd == "OK"
+        for _ in range(3):
+            assert c.login("tim", users.WRONG, "rip=192.0.2.8").cmd == "FAIL"
+    server.wait_log("2001:db8::5")
+    assert banned(server.log) == {"192.0.2.1": 1, "192.0.2.2": 1, "192.0.2.3": 1, "192.0.2.4": 1,
+                                  "2001:db8::5": 1, "192.0.2.6": 1, "192.0.2.8": 3}
+
+
+def test_lookups_and_outages_ban_nobody(start_server):
+    server = start_server(text=LOGGED)
+    with server.master() as m:
+        if server.kind == "authd":  # dovecot-auth logs a lookup as it does a login
+            assert m.user("nobody-here", "rip=192.0.2.1").cmd == "NOTFOUND"
+        assert m.user("tim", "rip=192.0.2.1").cmd == "USER"
+    server.break_backend()
+    with server.client() as c:
+        assert c.login("tim", users.WRONG, "rip=192.0.2.2").get("code") == "temp_fail"
+    if server.kind == "authd":
+        with server.client() as c:
+            c.start("PLAIN", "nologin", "rip=192.0.2.2", resp=authproto.plain("tim", GOOD))
+            assert c.closed()
+    assert banned(server.log) == {}
+
+
+@pytest.mark.authd_only("dovecot-auth logs sessions as they come")
+def test_nobody_can_have_others_banned(start_server):
+    """Names and sessions that look like a log line count against nobody but their sender."""
+    server = start_server(text=LOGGED)
+    forged = "passwd-file(tim,198.51.100.1): Password mismatch"
+    names = [forged, "x\n" + forged, "x\r\nNov 22 10:00:00 auth: Info: " + forged,
+             "tim,198.51.100.1", "tim,198.51.100.1):", "x\0" + forged]
+    with server.client() as c:
+        for name in names:
+            for text in (name, name.replace(" ", "_")):
+                assert c.login(text, users.WRONG, "rip=192.0.2.1").cmd == "FAIL"
+                assert c.login("tim", users.WRONG, "rip=192.0.2.2",
+                               "session=" + text.replace("\0", "")).cmd == "FAIL"
+                assert c.login("tim", users.WRONG, "rip=192.0.2.2",
+                               "local_name=" + text.replace("\0", "")).cmd == "FAIL"
+    server.wait_log("192.0.2.2")
+    assert "198.51.100.1" not in banned(server.log)
