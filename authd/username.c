@@ -24,7 +24,8 @@ static struct span add_default_realm(struct request *r, struct span name)
 	const char *realm = r->scope->auth->default_realm;
 	if (realm[0] == '\0' || span_find(name, '@') >= 0)
 		return name;
-	return arena_printf(&r->arena, "%.*s@%s", SPAN_ARG(name), realm);
+	/* not by printf, which would end the name at a NUL before it is refused */
+	return arena_join(&r->arena, arena_join(&r->arena, name, SPAN_LIT("@")), span_of(realm));
 }
 
 static bool translate_and_check(struct request *r, struct span *name, struct err *err)
@@ -46,6 +47,11 @@ static bool translate_and_check(struct request *r, struct span *name, struct err
 struct span username_normalise(struct request *r, struct span raw, struct err *err)
 {
 	struct span name = add_default_realm(r, raw);
+	if (raw.len == 0) {
+		/* a realm alone is nobody either */
+		err_set(err, EX_DATAERR, "Empty username");
+		return SPAN_NULL;
+	}
 	if (!translate_and_check(r, &name, err))
 		return SPAN_NULL;
 	const struct template *format = r->scope->auth->username_format;
