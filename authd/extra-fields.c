@@ -27,32 +27,31 @@ bool passdb_field_is_hidden(struct span key)
 
 /* ---- names: user, username and domain change who it is ---- */
 
-static void set_user(struct request *r, struct span name)
+static struct span with_domain(struct request *r, struct span local, struct span domain)
 {
-	if (name.len == 0) {
-		r->field_failure = "username expanded to an empty string";
-		return;
-	}
-	r->vars.v[VAR_USER] = arena_dup(&r->arena, name);
+	return arena_join(&r->arena, arena_join(&r->arena, local, SPAN_LIT("@")), domain);
 }
 
 static bool change_user(struct request *r, struct span key, struct span value)
 {
-	struct span user = r->vars.v[VAR_USER];
+	struct span user = r->vars.v[VAR_USER], local = user, name;
 	ssize_t at = span_find(user, '@');
-	if (span_eq_str(key, "user")) {
-		set_user(r, value);
-	} else if (span_eq_str(key, "username")) {
-		if (span_find(value, '@') < 0 && at >= 0)
-			value = arena_join(&r->arena, value, span_skip(user, (size_t)at));
-		set_user(r, value);
-	} else if (span_eq_str(key, "domain")) {
-		if (at >= 0)
-			user = span_first(user, (size_t)at);
-		set_user(r, arena_printf(&r->arena, "%.*s@%.*s", SPAN_ARG(user), SPAN_ARG(value)));
-	} else {
+	if (at >= 0)
+		local = span_first(user, (size_t)at);
+	if (span_eq_str(key, "user"))
+		name = arena_dup(&r->arena, value);
+	else if (span_eq_str(key, "username") && (at < 0 || span_find(value, '@') >= 0))
+		name = arena_dup(&r->arena, value);
+	else if (span_eq_str(key, "username"))
+		name = with_domain(r, value, span_skip(user, (size_t)at + 1));
+	else if (span_eq_str(key, "domain"))
+		name = with_domain(r, local, value);
+	else
 		return false;
-	}
+	if (value.len > 0)
+		r->vars.v[VAR_USER] = name;
+	else
+		r->field_failure = "username expanded to an empty string";
 	return true;
 }
 
@@ -129,6 +128,8 @@ void passdb_field_set(struct request *r, struct span key, struct span value)
 		return;
 	}
 	enum field_mode mode = cut_suffix(&key);
+	if (key.len == 0)
+		return;
 	if (mode == MODE_SET && change_user(r, key, value))
 		return;
 	if (span_eq_str(key, "login_user") && r->master == MASTER_CHECKING) {
@@ -151,6 +152,8 @@ void userdb_field_set(struct request *r, struct span key, struct span value)
 		return;
 	}
 	enum field_mode mode = cut_suffix(&key);
+	if (key.len == 0)
+		return;
 	if (mode == MODE_SET && r->asking == ASKING_USERDB && change_user(r, key, value))
 		return;
 	store(r, &r->userdb, key, mode, value);
@@ -359,11 +362,11 @@ void passdb_fields_settle_proxy(struct request *r)
 		fields_set_str(&r->fields, "proxy", NULL);
 		return;
 	}
-	for (size_t i = 0; i < r->fields.count;) {
-		struct span key = r->fields.items[i].key;
-		if (is_proxy_field(key))
-			fields_remove(&r->fields, arena_cstr(&r->arena, key));
-		else
-			i++;
+	struct fields kept = fields_in(&r->arena);
+	for (size_t i = 0; i < r->fields.count; i++) {
+		const struct field *f = &r->fields.items[i];
+		if (!is_proxy_field(f->key))
+			fields_set(&kept, f->key, f->value);
 	}
+	r->fields = kept;
 }
