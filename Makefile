@@ -79,6 +79,9 @@ $(B)/authd: $(B)/obj/authd/main.o $(AUTHD_PARTS)
 $(B)/authctl: $(call objs,$(SRC_AUTHCTL)) $(A_CLIENT) $(A_DRIVERS) $(A_MECHS) $(A_SCHEMES) $(A_CONF) $(A_BASE)
 	$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS_SCHEMES)
 
+$(B)/settings-doc: $(B)/obj/tools/settings-doc.o $(A_DRIVERS) $(A_SCHEMES) $(A_CONF) $(A_BASE)
+	$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS_SCHEMES)
+
 $(SO_CLIENT): $(call objs,$(SRC_CLIENT)) client-lib/exports.map
 	$(CC) -shared -o $@ $(filter %.o,$^) -Wl,-soname,libauthd-client.so.0 \
 	    -Wl,--version-script=client-lib/exports.map $(filter-out -pie,$(LDFLAGS_ALL))
