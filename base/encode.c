@@ -84,12 +84,23 @@ struct span tab_unescape(struct arena *a, struct span s)
 	return span_make(out, n);
 }
 
+static bool is_ascii(struct span s)
+{
+	unsigned char all = 0;
+	for (size_t i = 0; i < s.len; i++)
+		all |= (unsigned char)s.ptr[i];
+	return all < 0x80;
+}
+
 struct span base64_decode(struct arena *a, struct span text)
 {
 	size_t max = text.len / 4 * 3 + 3, len = 0;
 	char *out = arena_alloc(a, max + 1);
 	if (text.len == 0)
 		return span_make(out, 0);
+	/* libsodium 1.0.18 takes bytes from 0x80 on for plus signs */
+	if (!is_ascii(text))
+		return SPAN_NULL;
 	/* without an explicit end pointer libsodium rejects trailing bytes */
 	if (sodium_base642bin((unsigned char *)out, max, text.ptr, text.len, NULL, &len, NULL,
 		sodium_base64_VARIANT_ORIGINAL) != 0)

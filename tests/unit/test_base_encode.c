@@ -91,7 +91,8 @@ static void test_base64_bad(void **state UNUSED)
 	    "!!!", "=", "==", "====", "Z", "Zg", "Zg=", "Zg===", "Zm8", "Zm9vY", /* length */
 	    "Zh==", "Zm9=",							 /* spare bits */
 	    " Zg==", "Zg== ", "Zg==\n", "Zm9v\r\n", "Zm 9v",			 /* space */
-	    "Zg==Zg==", "Z=g=", "-_-_", "Zm9v\xff",				 /* alphabet */
+	    "Zg==Zg==", "Z=g=", "-_-_", "Zm9v\xff", "Zm9\xff", "\xff\xff\xff\xff",
+	    "0491\xc3\xa9==", /* alphabet */
 	};
 	struct arena a = {0};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
