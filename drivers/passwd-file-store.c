@@ -10,6 +10,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -32,13 +35,15 @@ struct pf_store {
 	pthread_mutex_t lock;
 	pthread_cond_t idle;
 	struct pf_file *files;
-	unsigned count, loads;
+	unsigned count, working;
 	bool many;
 };
 
-struct load {
+/* What a thread of its own does: load a file, or let go of an old table. */
+struct work {
 	struct pf_store *store;
 	struct pf_file *file;
+	struct pf_table *old;
 };
 
 struct pf_store *pf_store_new(bool many)
@@ -64,7 +69,7 @@ void pf_store_free(struct pf_store **store)
 	if (s == NULL)
 		return;
 	pthread_mutex_lock(&s->lock);
-	while (s->loads > 0)
+	while (s->working > 0)
 		pthread_cond_wait(&s->idle, &s->lock);
 	pthread_mutex_unlock(&s->lock);
 	while (s->files != NULL) {
@@ -128,9 +133,65 @@ static struct pf_file *find(struct pf_store *s, const char *path)
 
 /* ---- loading, under the lock ---- */
 
-static void use(struct pf_file *f, struct pf_table *t)
+static bool work_in_background(
+    struct pf_store *s, void *(*run)(void *), struct pf_file *f, struct pf_table *old)
 {
-	pf_table_unref(f->table);
+	pthread_attr_t attr;
+	pthread_t thread;
+	struct work *w = mem_alloc(sizeof(*w));
+	*w = (struct work){s, f, old};
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	int e = pthread_create(&thread, &attr, run, w);
+	pthread_attr_destroy(&attr);
+	if (e == 0)
+		s->working++;
+	else
+		mem_free(&w);
+	return e == 0;
+}
+
+/* What runs here must not take the processor from logins. */
+static struct work work_begin(void *arg)
+{
+	struct work w = *(struct work *)arg;
+	mem_free(&arg);
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), 10);
+	return w;
+}
+
+static void work_done(struct pf_store *s)
+{
+	s->working--;
+	pthread_cond_broadcast(&s->idle);
+}
+
+static void *free_thread(void *arg)
+{
+	const struct timespec pause = {.tv_nsec = 10 * 1000000L};
+	struct work w = work_begin(arg);
+	/* be the last one who has it, so that no login has to wipe it */
+	for (int i = 0; i < 100 && pf_table_is_shared(w.old); i++)
+		nanosleep(&pause, NULL);
+	pf_table_unref(w.old);
+	pthread_mutex_lock(&w.store->lock);
+	work_done(w.store);
+	pthread_mutex_unlock(&w.store->lock);
+	return NULL;
+}
+
+/* Wiping a hundred megabytes takes longer than a login may wait. */
+static void retire(struct pf_store *s, struct pf_table *t)
+{
+	if (t == NULL)
+		return;
+	if (pf_table_stamp(t)->size < PF_SMALL || !work_in_background(s, free_thread, NULL, t))
+		pf_table_unref(t);
+}
+
+static void use(struct pf_store *s, struct pf_file *f, struct pf_table *t)
+{
+	retire(s, f->table);
 	f->table = t;
 	f->err = (struct err){0};
 }
@@ -154,7 +215,7 @@ static void loaded(struct pf_store *s, struct pf_file *f, struct pf_table *t, co
 	f->changed_since = 0;
 	f->failing_since = 0;
 	log_debug("passwd-file %s: Read %zu users", f->path, pf_table_users(t));
-	pf_table_unref(f->coming);
+	retire(s, f->coming);
 	f->coming = NULL;
 	if (templates_are_new(s, f, t)) {
 		f->coming = t;
@@ -163,41 +224,28 @@ static void loaded(struct pf_store *s, struct pf_file *f, struct pf_table *t, co
 			err_set(&f->err, EAGAIN, "passwd-file %s: being loaded", f->path);
 		return;
 	}
-	use(f, t);
+	use(s, f, t);
 }
 
 static void *load_thread(void *arg)
 {
-	struct load l = *(struct load *)arg;
-	mem_free(&arg);
+	struct work w = work_begin(arg);
 	struct err err = {0};
 	/* the path is safe without the lock: a file that is being loaded is not dropped */
-	struct pf_table *t = pf_table_load(l.file->path, &err);
-	pthread_mutex_lock(&l.store->lock);
-	loaded(l.store, l.file, t, &err);
-	l.file->loading = false;
-	l.store->loads--;
-	pthread_cond_broadcast(&l.store->idle);
-	pthread_mutex_unlock(&l.store->lock);
+	struct pf_table *t = pf_table_load(w.file->path, &err);
+	pthread_mutex_lock(&w.store->lock);
+	loaded(w.store, w.file, t, &err);
+	w.file->loading = false;
+	work_done(w.store);
+	pthread_mutex_unlock(&w.store->lock);
 	return NULL;
 }
 
 static bool load_in_background(struct pf_store *s, struct pf_file *f)
 {
-	pthread_attr_t attr;
-	pthread_t thread;
-	struct load *l = mem_alloc(sizeof(*l));
-	*l = (struct load){s, f};
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	int e = pthread_create(&thread, &attr, load_thread, l);
-	pthread_attr_destroy(&attr);
-	if (e != 0) {
-		mem_free(&l);
+	if (!work_in_background(s, load_thread, f, NULL))
 		return false;
-	}
 	f->loading = true;
-	s->loads++;
 	if (f->table == NULL)
 		err_set(&f->err, EAGAIN, "passwd-file %s: being loaded", f->path);
 	return true;
@@ -216,7 +264,7 @@ static void load(struct pf_store *s, struct pf_file *f, off_t size)
 }
 
 /* A file that is replaced in two steps is missing for a moment; later it is really gone. */
-static void failed(struct pf_file *f, int code, int64_t now)
+static void failed(struct pf_store *s, struct pf_file *f, int code, int64_t now)
 {
 	if (f->failing_since == 0)
 		f->failing_since = now;
@@ -225,8 +273,8 @@ static void failed(struct pf_file *f, int code, int64_t now)
 	err_set(&f->err, code, "passwd-file %s: %s", f->path, strerror(code));
 	if (f->table != NULL)
 		log_error("%s", f->err.text);
-	pf_table_unref(f->table);
-	pf_table_unref(f->coming);
+	retire(s, f->table);
+	retire(s, f->coming);
 	f->table = f->coming = NULL;
 }
 
@@ -244,7 +292,7 @@ static void check(struct pf_store *s, struct pf_file *f, int64_t now)
 {
 	struct stat st;
 	if (stat(f->path, &st) != 0) {
-		failed(f, errno, now);
+		failed(s, f, errno, now);
 		return;
 	}
 	struct pf_stamp stamp = pf_stamp_of(&st);
@@ -269,7 +317,7 @@ static void refresh(struct pf_store *s, struct pf_file *f)
 			f->checked_at -= PF_CHECK_MS - PF_SETTLE_MS; /* look again soon */
 	}
 	if (f->coming != NULL && now >= f->coming_at) {
-		use(f, f->coming);
+		use(s, f, f->coming);
 		f->coming = NULL;
 	}
 }

@@ -351,6 +351,11 @@ void pf_table_unref(struct pf_table *t)
 	mem_free(&t);
 }
 
+bool pf_table_is_shared(const struct pf_table *t)
+{
+	return atomic_load(&t->refs) > 1;
+}
+
 /* ---- questions ---- */
 
 const struct pf_stamp *pf_table_stamp(const struct pf_table *t)

@@ -44,6 +44,8 @@ struct pf_table *pf_table_load(const char *path, struct err *err) MUST_CHECK;
 struct pf_table *pf_table_of(const char *path, struct span text) MUST_CHECK;
 struct pf_table *pf_table_ref(struct pf_table *t);
 void pf_table_unref(struct pf_table *t);
+/* somebody else has a reference too */
+bool pf_table_is_shared(const struct pf_table *t);
 
 const struct pf_stamp *pf_table_stamp(const struct pf_table *t);
 size_t pf_table_users(const struct pf_table *t);
