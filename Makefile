@@ -14,6 +14,8 @@ SAN ?=
 PKGS := libsodium nettle libxcrypt libevent_core libseccomp
 WARN := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wformat=2 -Wno-format-nonliteral -Wvla -Wundef -Wpointer-arith
+# UBSan's null checks make gcc believe that formats may be NULL
+WARN += $(if $(SAN),-Wno-format-truncation -Wno-format-overflow)
 HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIC \
 	$(if $(findstring -O0,$(OPT)),,-D_FORTIFY_SOURCE=2)
 CPPFLAGS_ALL = -I. -D_GNU_SOURCE -DAUTHD_VERSION='"$(VERSION)"' -DAUTHD_PREFIX='"$(PREFIX)"' $(CPPFLAGS)
@@ -122,6 +124,29 @@ fuzz-build: $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $$(unit_libs_$$(call unit_part,$$*))
 	@mkdir -p $(@D)
 	$(CC) -o $@ $^ $(LDFLAGS_ALL) -fsanitize=fuzzer $(LIBS_AUTHD)
+
+# ---- installing ----
+
+SBIN := $(DESTDIR)$(PREFIX)/sbin
+LIBDIR := $(DESTDIR)$(PREFIX)/lib
+MANDIR := $(DESTDIR)$(PREFIX)/share/man
+DOCDIR := $(DESTDIR)$(PREFIX)/share/doc/authd
+
+install: all
+	install -d $(SBIN) $(LIBDIR)/authd/drivers $(LIBDIR)/pkgconfig $(LIBDIR)/systemd/system \
+	    $(DESTDIR)$(PREFIX)/include $(DOCDIR)/examples
+	install -m 755 $(B)/authd $(B)/authctl $(SBIN)
+	$(if $(MODULES),install -m 644 $(MODULES:%=$(B)/drivers/%.so) $(LIBDIR)/authd/drivers)
+	install -m 644 $(A_CLIENT) $(SO_CLIENT) $(LIBDIR)
+	ln -sf libauthd-client.so.0 $(LIBDIR)/libauthd-client.so
+	install -m 644 client-lib/authd-client.h $(DESTDIR)$(PREFIX)/include
+	sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' client-lib/authd-client.pc.in \
+	    > $(LIBDIR)/pkgconfig/authd-client.pc
+	sed -e 's|/usr/local|$(PREFIX)|g' tools/authd.service > $(LIBDIR)/systemd/system/authd.service
+	for page in docs/man/*.[1-8]; do \
+	    install -D -m 644 $$page $(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
+	install -m 644 README.md LICENSE docs/*.md $(DOCDIR)
+	install -m 644 conf/examples/*.conf $(DOCDIR)/examples
 
 # ---- what people call ----
 

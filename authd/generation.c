@@ -162,6 +162,8 @@ void generation_commit(struct generation *g)
 		f->current->retired = true;
 	}
 	f->current = g;
+	const struct auth_settings *auth = g->config->scopes[0].auth;
+	log_set_debug(auth->debug || auth->debug_passwords);
 }
 
 /* ---- end ---- */

@@ -43,6 +43,11 @@ void log_to_syslog(const char *ident, int facility)
 	state.syslog = true;
 }
 
+void log_set_debug(bool debug)
+{
+	state.debug = debug;
+}
+
 bool log_debug_enabled(void)
 {
 	return state.debug;

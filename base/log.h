@@ -20,6 +20,7 @@ enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 /* prefix is copied: "auth", "master", "auth-worker(passwd-file)" */
 void log_init(const char *prefix, enum log_format format, bool debug);
 void log_to_syslog(const char *ident, int facility); /* standard error is the default */
+void log_set_debug(bool debug);
 bool log_debug_enabled(void);
 
 void log_debug(const char *fmt, ...) PRINTF_LIKE(1, 2);
