@@ -14,8 +14,8 @@ SAN ?=
 PKGS := libsodium nettle libxcrypt libevent_core libseccomp
 WARN := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wformat=2 -Wno-format-nonliteral -Wvla -Wundef -Wpointer-arith
-# UBSan's null checks make gcc believe that formats may be NULL
-WARN += $(if $(SAN),-Wno-format-truncation -Wno-format-overflow)
+# UBSan's null checks make gcc (not clang) believe that pointers may be NULL
+WARN += $(if $(SAN),$(if $(findstring clang,$(CC)),,-Wno-format-truncation -Wno-format-overflow -Wno-nonnull))
 HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIC \
 	$(if $(findstring -O0,$(OPT)),,-D_FORTIFY_SOURCE=2)
 CPPFLAGS_ALL = -I. -D_GNU_SOURCE -DAUTHD_VERSION='"$(VERSION)"' -DAUTHD_PREFIX='"$(PREFIX)"' $(CPPFLAGS)
