@@ -264,14 +264,16 @@ fail:
 void config_export_worker(const struct config *c, size_t pool, struct buffer *out)
 {
 	const struct config_pool *p = &c->pools[pool];
+	struct arena a = {0};
 	wire_put_u32(out, WORKER_MAGIC);
 	put_str(out, p->driver);
-	put_str(out, p->args);
-	put_str(out, p->file_text);
+	wire_put_span(out, template_resolve_env(&a, span_of(p->args)));
+	wire_put_span(out, template_resolve_env(&a, span_of(p->file_text)));
 	wire_put_u32(out, (uint32_t)pool);
 	settings_export(&process_settings_table, c->process, out);
 	wire_put_u8(out, c->scopes[0].auth->allow_weak_schemes);
 	wire_put_u8(out, c->scopes[0].auth->debug);
+	arena_free(&a);
 }
 
 struct worker_config *config_import_worker(struct span blob, struct err *err)

@@ -385,8 +385,13 @@ void settings_export(const struct setting_table *table, const void *source, stru
 	for (size_t i = 0; i < table->count; i++) {
 		if (setting_is_default(&table->rows[i], source))
 			continue;
+		struct span text = setting_text(&table->rows[i], source, &a);
+		enum setting_type type = table->rows[i].type;
+		/* a child has no environment of its own to look into */
+		if (type == SETTING_TEMPLATE || type == SETTING_FIELDS)
+			text = template_resolve_env(&a, text);
 		wire_put_u32(out, (uint32_t)i);
-		wire_put_span(out, setting_text(&table->rows[i], source, &a));
+		wire_put_span(out, text);
 	}
 	wire_put_u32(out, UINT32_MAX);
 	arena_free(&a);

@@ -328,6 +328,40 @@ static void mysql_stack(void **state)
 	config_free(&c);
 }
 
+/* A child's environment is empty: what a template reads of it is settled before. */
+static void environment(void **state)
+{
+	(void)state;
+	struct err err = {0};
+	struct buffer b = {0};
+	struct arena a = {0};
+	setenv("AUTHD_TEST_DOMAIN", "example.com%u", 1);
+	struct config *c = load("auth_username_format = %n@%{env:AUTHD_TEST_DOMAIN}\n"
+				"passdb {\n  driver = passwd-file\n"
+				"  args = /x/%{env:AUTHD_TEST_DOMAIN}\n}\n"
+				"service auth {\n  unix_listener a {\n  }\n}\n");
+	assert_string_equal(errors.text, "");
+	config_export_front(c, &b);
+	struct config *front = config_import_front(buffer_span(&b), &err);
+	buffer_free(&b);
+	config_export_worker(c, 0, &b);
+	unsetenv("AUTHD_TEST_DOMAIN");
+	struct worker_config *wc = config_import_worker(buffer_span(&b), &err);
+	buffer_free(&b);
+	struct vars vars = {.v[VAR_USER] = SPAN_LIT("tim")};
+	struct span name =
+	    template_expand(front->scopes[0].auth->username_format, &vars, &a, NULL, NULL, &err);
+	assert_true(span_eq_str(name, "tim@example.com%u"));
+	struct template *path = template_parse(&a, span_of(wc->args), &err);
+	assert_non_null(path);
+	name = template_expand(path, &vars, &a, NULL, NULL, &err);
+	assert_true(span_eq_str(name, "/x/example.com%u"));
+	arena_free(&a);
+	worker_config_free(&wc);
+	config_free(&front);
+	config_free(&c);
+}
+
 static void examples(void **state)
 {
 	(void)state;
@@ -355,6 +389,7 @@ int main(void)
 	    cmocka_unit_test(passing_over),
 	    cmocka_unit_test(rhel_basic),
 	    cmocka_unit_test(mysql_stack),
+	    cmocka_unit_test(environment),
 	    cmocka_unit_test(examples),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
