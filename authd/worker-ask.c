@@ -195,9 +195,10 @@ static bool parse_hash(const struct asker *as, struct job *job)
 		job_answer(job, VERDICT_INTERNAL, "%s", err.text);
 		return false;
 	}
-	if ((job->hash.scheme->flags & SCHEME_WEAK) != 0 && !as->allow_weak_schemes) {
-		job_answer(job, VERDICT_INTERNAL, "Weak password scheme '%s' used and refused",
-		    job->hash.scheme->name);
+	const char *name;
+	if (scheme_is_weak(&job->hash, &name) && !as->allow_weak_schemes) {
+		job_answer(
+		    job, VERDICT_INTERNAL, "Weak password scheme '%s' used and refused", name);
 		return false;
 	}
 	return true;

@@ -21,6 +21,8 @@ static void write_users(struct kit *k)
 	    "none\n"
 	    "next:{PLAIN}x:1:1::/h::noauthenticate a=b\n"
 	    "weak:{MD5-CRYPT}$1$GgvxyNz8$OjZhLh4P.gF1lxYEbLZ3e/:1:1\n"
+	    "weak2:{CRYPT}$1$GgvxyNz8$OjZhLh4P.gF1lxYEbLZ3e/:1:1\n"
+	    "weak3:JBOZ0DgmtucwE:1:1\n"
 	    "odd:{NO-SUCH}x:1:1\n"
 	    "fat:{ARGON2ID}$argon2id$v=19$m=2097152,t=1,p=1$vBb99oJ12p3WAdYlaMHz1A$"
 	    "jtFOtbo/sYV9OSlTxDo/nVNq3uArHd5GJSEx0ty85Cc:1:1\n",
@@ -65,6 +67,10 @@ static void test_verify(void **state)
 	    {"none", "", "No password returned (and no nopassword)", VERDICT_MISMATCH, false},
 	    {"next", "anything", "", VERDICT_NEXT, false},
 	    {"weak", "test", "Weak password scheme 'MD5-CRYPT' used and refused", VERDICT_INTERNAL,
+		false},
+	    {"weak2", "test", "Weak password scheme 'MD5-CRYPT' used and refused", VERDICT_INTERNAL,
+		false},
+	    {"weak3", "test", "Weak password scheme 'DES-CRYPT' used and refused", VERDICT_INTERNAL,
 		false},
 	};
 	start_users(k);
