@@ -52,7 +52,15 @@ static const struct command {
 	"  -e template    only this text, expanded: '%{userdb:uid} %{home} %u %n %d'\n"
 	"  -u             a block of lines for each user\n"
 	"  -x name=value  a parameter of the request, as for auth test\n"},
-    {"pw", authctl_pw, "[option]...", "Make and check password hashes. See authctl(8).\n"},
+    {"pw", authctl_pw, "[-l] [-s scheme] [-r rounds] [-u user] [-p password] [-V | -t hash]",
+	"Make a password hash. Without -p: from the terminal, twice, or standard input.\n"
+	"  -l             list the schemes\n"
+	"  -s scheme      default CRYPT; SHA256.HEX and the like choose the encoding\n"
+	"  -r rounds      the cost, for schemes that have one\n"
+	"  -u user        for schemes that hash the name too\n"
+	"  -p password    seen by others for a moment\n"
+	"  -V             check the new hash\n"
+	"  -t hash        make none; check the password against this {SCHEME}hash\n"},
     {"config check", authctl_config_check, "[--dovecot] [file]",
 	"Check a configuration file (default: -c, or the installed one). Exit status: 0 good,\n"
 	"78 not, each error on standard error.\n"
