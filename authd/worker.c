@@ -52,7 +52,8 @@ struct worker {
 
 	struct buffer in, out;
 	struct job_table jobs;
-	int result; /* -1: go on */
+	bool draining; /* no more questions */
+	int result;    /* -1: go on */
 };
 
 /* ---- what the driver needs to know ---- */
@@ -170,7 +171,7 @@ static bool handle(struct worker *w, uint8_t type, struct span payload)
 /* More than a front that keeps to its slots can have here; memory stays bounded if it does not. */
 static bool is_full(const struct worker *w)
 {
-	return w->out.len > OUT_HIGH || w->jobs.count > 2 * w->slots + 64;
+	return w->draining || w->out.len > OUT_HIGH || w->jobs.count > 2 * w->slots + 64;
 }
 
 static void handle_frames(struct worker *w)
@@ -245,8 +246,10 @@ static void read_control(struct worker *w)
 	struct control_message m;
 	struct err err = {0};
 	int got = control_receive(w->control, &m, buf, sizeof(buf), &err);
-	if (got < 0 || (got > 0 && m.type == CONTROL_DRAIN))
+	if (got < 0)
 		w->result = EX_OK;
+	else if (got > 0 && m.type == CONTROL_DRAIN)
+		w->draining = true;
 	if (got <= 0 || m.fd < 0)
 		return;
 	if (m.type == CONTROL_LOG)
@@ -262,6 +265,8 @@ static void loop(struct worker *w)
 		handle_frames(w);
 		take_done(w);
 		write_channel(w);
+		if (w->draining && w->jobs.count == 0 && w->out.len == 0)
+			w->result = EX_OK;
 		if (w->result >= 0)
 			return;
 		int64_t wait = w->needs_at + NEEDS_CHECK_MS - clock_ms();

@@ -184,6 +184,40 @@ static void test_memory_limit(void **state)
 	assert_int_equal(kit_ask(k, CHANNEL_VERIFY, "slow", "pencil").verdict, VERDICT_OK);
 }
 
+/* Two hashes of 64 MiB each, room for one, lanes for both: one after the other, both answered. */
+static void test_memory_shared(void **state)
+{
+	struct kit *k = *state;
+	struct buffer b = {0};
+	struct arena a = {0};
+	struct err err = {0};
+	struct secret hash = scheme_generate(
+	    SPAN_LIT("ARGON2ID"), &(struct scheme_gen){0}, secret_of(SPAN_LIT("x")), &a, &err);
+	assert_true(secret_is_set(hash));
+	buffer_printf(&b, "a:%.*s:1:1\nb:{PLAIN}x:1:1\nslow:%s:1:1\n",
+	    SPAN_ARG(secret_reveal(hash)), slow_hash);
+	kit_write(k, "users", buffer_span(&b));
+	buffer_free(&b);
+	arena_free(&a);
+	kit_run(k, "hash_memory_limit = 100M\nhash_lanes = 4\n"
+		   "passdb {\n driver = passwd-file\n args = DIR/users\n}\n");
+	for (uint64_t i = 1; i <= 5; i++)
+		kit_put(k, &b, i, CHANNEL_VERIFY, "a", "x");
+	kit_put(k, &b, 6, CHANNEL_VERIFY, "b", "x");
+	kit_put(k, &b, 7, CHANNEL_VERIFY, "slow", "pencil");
+	kit_send(k, &b);
+	assert_int_equal(kit_answer(k).serial, 6);
+	/* what needs no memory overtakes those that wait for it */
+	unsigned before_slow = 0;
+	for (int i = 0; i < 6; i++) {
+		struct channel_answer an = kit_answer(k);
+		assert_int_equal(an.verdict, VERDICT_OK);
+		if (an.serial == 7)
+			before_slow = (unsigned)i;
+	}
+	assert_in_range(before_slow, 0, 4);
+}
+
 /* An expensive hash that was asked first is answered last. */
 static void test_slow_behind_cheap(void **state)
 {
@@ -440,6 +474,27 @@ static void test_ends(void **state)
 	assert_int_equal(kit_join(k), 0);
 }
 
+/* Told to end: what was asked before is answered. */
+static void test_drain(void **state)
+{
+	struct kit *k = *state;
+	struct buffer b = {0};
+	struct err err = {0};
+	struct span payload;
+	start_users(k);
+	kit_put(k, &b, 1, CHANNEL_VERIFY, "slow", "pencil");
+	kit_put(k, &b, 2, CHANNEL_VERIFY, "slow", "wrong");
+	kit_put(k, &b, 3, CHANNEL_VERIFY, "tim", "pencil");
+	kit_send(k, &b);
+	assert_int_equal(kit_answer(k).serial, 3);
+	assert_true(control_send(
+	    k->control, &(struct control_message){.type = CONTROL_DRAIN, .fd = -1}, &err));
+	assert_int_equal(kit_answer(k).verdict, VERDICT_OK);
+	assert_int_equal(kit_answer(k).verdict, VERDICT_MISMATCH);
+	assert_int_equal(kit_frame(k, &payload), 0);
+	assert_int_equal(kit_join(k), 0);
+}
+
 static void test_static(void **state)
 {
 	struct kit *k = *state;
@@ -465,6 +520,7 @@ int main(void)
 	    T(test_credential),
 	    T(test_bad_hashes),
 	    T(test_memory_limit),
+	    T(test_memory_shared),
 	    T(test_slow_behind_cheap),
 	    T(test_unknown_like_known),
 	    T(test_deadline),
@@ -478,6 +534,7 @@ int main(void)
 	    T(test_wrong_type),
 	    T(test_short_ask),
 	    T(test_ends),
+	    T(test_drain),
 	    T(test_static),
 	};
 	struct arena a = {0};
