@@ -207,8 +207,36 @@ static void end_turn(struct front *f)
 		f->finished = true;
 }
 
-static void tear_down(struct front *f)
+/* ---- life ---- */
+
+struct front *front_new(void)
 {
+	struct front *f = mem_alloc(sizeof(*f));
+	f->base = event_base_new();
+	if (f->base == NULL)
+		mem_panic("no event base");
+	f->pid = (uint32_t)getpid();
+	f->requests = request_table_new();
+	TAILQ_INIT(&f->generations);
+	TAILQ_INIT(&f->conns);
+	wheel_init(&f->wheel, clock_ms());
+	event_assign(&f->tick, f->base, -1, EV_PERSIST, on_tick, f);
+	event_assign(&f->control, f->base, CONTROL_FD, EV_READ | EV_PERSIST, on_control, f);
+	return f;
+}
+
+void front_turn(struct front *f, bool wait)
+{
+	int flags = EVLOOP_ONCE | (wait ? 0 : EVLOOP_NONBLOCK);
+	if (event_base_loop(f->base, flags) == 0 || !wait)
+		end_turn(f);
+	else
+		f->finished = true; /* the loop itself is broken, or nothing is left to wait for */
+}
+
+void front_free(struct front **fp)
+{
+	struct front *f = *fp;
 	struct conn *c;
 	struct generation *g;
 	while ((c = TAILQ_FIRST(&f->conns)) != NULL) {
@@ -222,29 +250,19 @@ static void tear_down(struct front *f)
 	event_del(&f->control);
 	event_base_free(f->base);
 	request_table_free(f->requests);
+	mem_free(fp);
 }
 
 int front_main(void)
 {
-	struct front *f = mem_alloc(sizeof(*f));
-	f->base = event_base_new();
-	if (f->base == NULL)
-		mem_panic("no event base");
-	f->pid = (uint32_t)getpid();
-	f->requests = request_table_new();
-	TAILQ_INIT(&f->generations);
-	TAILQ_INIT(&f->conns);
-	wheel_init(&f->wheel, clock_ms());
+	struct front *f = front_new();
 	evutil_make_socket_nonblocking(CONTROL_FD);
-	event_assign(&f->tick, f->base, -1, EV_PERSIST, on_tick, f);
-	event_assign(&f->control, f->base, CONTROL_FD, EV_READ | EV_PERSIST, on_control, f);
 	event_add(&f->control, NULL);
 	log_batch(true);
-	while (!f->finished && event_base_loop(f->base, EVLOOP_ONCE) == 0)
-		end_turn(f);
+	while (!f->finished)
+		front_turn(f, true);
 	int status = f->draining ? EX_OK : EX_SOFTWARE;
-	tear_down(f);
+	front_free(&f);
 	log_flush();
-	mem_free(&f);
 	return status;
 }

@@ -40,6 +40,11 @@ struct front {
 /* Entry of the child process; returns the exit status. Descriptor 3 is the control socket. */
 int front_main(void);
 
+/* What front_main() is made of; apart for the tests, which play the parent. */
+struct front *front_new(void);
+void front_turn(struct front *f, bool wait); /* what has arrived, answered and written */
+void front_free(struct front **f);
+
 /* Starts a timer of the front's wheel, in ms from now or at a time of clock_ms(). */
 void front_timer_at(struct front *f, struct wheel_timer *t, int64_t due_ms);
 void front_timer_stop(struct front *f, struct wheel_timer *t);
