@@ -384,12 +384,44 @@ static const char *kind_name(const struct request *r)
 	}
 }
 
-void login_log_end(struct request *r)
+static void put_named(struct buffer *b, struct span name, struct span value, const char *quotes)
+{
+	buffer_append(b, name);
+	buffer_append(b, span_make(quotes, strlen(quotes) / 2));
+	buffer_append(b, value);
+	buffer_append_str(b, quotes + strlen(quotes) / 2);
+}
+
+static void end_line_text(struct request *r, struct buffer *b, const char *mech, uint64_t took)
 {
 	const struct span *v = r->vars.v;
+	buffer_append_str(b, kind_name(r));
+	put_named(b, SPAN_LIT(": user="), v[VAR_USER], "<>");
+	put_named(b, SPAN_LIT(", method="), span_of(mech), "");
+	put_named(b, SPAN_LIT(", service="), v[VAR_SERVICE], "");
+	put_named(b, SPAN_LIT(", rip="), v[VAR_RIP], "");
+	put_named(b, SPAN_LIT(", session="), v[VAR_SESSION], "<>");
+	put_named(b, SPAN_LIT(", path="), buffer_span(&r->path), "");
+	put_named(b, SPAN_LIT(", verdict="), span_of(verdict_name(r->verdict)), "");
+	buffer_append(b, SPAN_LIT(", serial="));
+	buffer_append_u64_text(b, r->serial);
+	buffer_append(b, SPAN_LIT(", "));
+	buffer_append_u64_text(b, took);
+	buffer_append(b, SPAN_LIT(" us"));
+}
+
+void login_log_end(struct request *r)
+{
+	static struct buffer line; /* used again and again; no secret is ever in it */
+	const struct span *v = r->vars.v;
 	int64_t took = clock_us() - r->started_us;
-	struct span path = buffer_span(&r->path);
 	const char *mech = r->mech != NULL ? r->mech->name : "-";
+	line.start = line.len = 0;
+	end_line_text(r, &line, mech, (uint64_t)took);
+	if (!log_is_json()) {
+		log_line(LOG_LEVEL_INFO, NULL, buffer_span(&line));
+		return;
+	}
 	const struct log_value values[] = {
 	    {.name = "serial", .is_number = true, .number = (int64_t)r->serial},
 	    {.name = "kind", .text = span_of(kind_name(r))},
@@ -400,15 +432,10 @@ void login_log_end(struct request *r)
 	    {.name = "master", .text = v[VAR_MASTER_USER]},
 	    {.name = "rip", .text = v[VAR_RIP]},
 	    {.name = "session", .text = v[VAR_SESSION]},
-	    {.name = "path", .text = path},
+	    {.name = "path", .text = buffer_span(&r->path)},
 	    {.name = "verdict", .text = span_of(verdict_name(r->verdict))},
 	    {.name = "usec", .is_number = true, .number = took},
 	    {0},
 	};
-	log_event(LOG_LEVEL_INFO, values,
-	    "%s: user=<%.*s>, method=%s, service=%.*s, rip=%.*s, session=<%.*s>, path=%.*s, "
-	    "verdict=%s, serial=%llx, %lld us",
-	    kind_name(r), SPAN_ARG(v[VAR_USER]), mech, SPAN_ARG(v[VAR_SERVICE]),
-	    SPAN_ARG(v[VAR_RIP]), SPAN_ARG(v[VAR_SESSION]), SPAN_ARG(path),
-	    verdict_name(r->verdict), (unsigned long long)r->serial, (long long)took);
+	log_line(LOG_LEVEL_INFO, values, buffer_span(&line));
 }

@@ -34,25 +34,6 @@ char *buffer_reserve(struct buffer *b, size_t n)
 	return b->data + b->len;
 }
 
-void buffer_append(struct buffer *b, struct span s)
-{
-	if (s.len == 0)
-		return;
-	memcpy(buffer_reserve(b, s.len), s.ptr, s.len);
-	b->len += s.len;
-}
-
-void buffer_append_str(struct buffer *b, const char *s)
-{
-	buffer_append(b, span_of(s));
-}
-
-void buffer_append_char(struct buffer *b, char c)
-{
-	*buffer_reserve(b, 1) = c;
-	b->len++;
-}
-
 void buffer_append_u64_text(struct buffer *b, uint64_t v)
 {
 	char digits[20];

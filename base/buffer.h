@@ -25,9 +25,26 @@ static inline void buffer_commit(struct buffer *b, size_t n)
 {
 	b->len += n;
 }
-void buffer_append(struct buffer *b, struct span s);
-void buffer_append_str(struct buffer *b, const char *s);
-void buffer_append_char(struct buffer *b, char c);
+static inline void buffer_append(struct buffer *b, struct span s)
+{
+	if (s.len == 0)
+		return;
+	char *at = b->size - b->start - b->len >= s.len ? b->data + b->start + b->len
+							: buffer_reserve(b, s.len);
+	memcpy(at, s.ptr, s.len);
+	b->len += s.len;
+}
+
+static inline void buffer_append_str(struct buffer *b, const char *s)
+{
+	buffer_append(b, span_make(s, strlen(s)));
+}
+
+static inline void buffer_append_char(struct buffer *b, char c)
+{
+	buffer_append(b, span_make(&c, 1));
+}
+
 void buffer_append_u64_text(struct buffer *b, uint64_t v); /* decimal */
 void buffer_printf(struct buffer *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buffer_consume(struct buffer *b, size_t n);

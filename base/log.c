@@ -53,12 +53,17 @@ bool log_debug_enabled(void)
 	return state.debug;
 }
 
+static bool is_control(char c)
+{
+	return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
 static void append_clean(struct buffer *b, struct span s)
 {
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.ptr[i];
-		buffer_append_char(b, c < 0x20 || c == 0x7f ? '?' : (char)c);
-	}
+	char *at = buffer_reserve(b, s.len);
+	for (size_t i = 0; i < s.len; i++)
+		at[i] = is_control(s.ptr[i]) ? '?' : s.ptr[i];
+	buffer_commit(b, s.len);
 }
 
 static void append_json(struct buffer *b, struct span s)
@@ -76,17 +81,31 @@ static void append_json(struct buffer *b, struct span s)
 	buffer_append_char(b, '"');
 }
 
+/* "Nov 22 10:02:13 ", made once a second */
+static struct span time_stamp(void)
+{
+	static _Thread_local char stamp[40];
+	static _Thread_local size_t len;
+	static _Thread_local time_t made;
+	struct timespec ts;
+	clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+	if (ts.tv_sec != made || len == 0) {
+		struct tm tm;
+		localtime_r(&ts.tv_sec, &tm);
+		len = strftime(stamp, sizeof(stamp), "%b %d %H:%M:%S ", &tm);
+		made = ts.tv_sec;
+	}
+	return span_make(stamp, len);
+}
+
 static void format_text(struct buffer *b, enum log_level level, struct span text)
 {
-	if (!state.syslog) {
-		char stamp[40];
-		time_t now = time(NULL);
-		struct tm tm;
-		localtime_r(&now, &tm);
-		strftime(stamp, sizeof(stamp), "%b %d %H:%M:%S ", &tm);
-		buffer_append_str(b, stamp);
-	}
-	buffer_printf(b, "%s: %s: ", state.prefix, level_names[level]);
+	if (!state.syslog)
+		buffer_append(b, time_stamp());
+	buffer_append_str(b, state.prefix);
+	buffer_append(b, SPAN_LIT(": "));
+	buffer_append_str(b, level_names[level]);
+	buffer_append(b, SPAN_LIT(": "));
 	append_clean(b, text);
 }
 
@@ -168,21 +187,36 @@ static void keep(struct buffer *line)
 
 static void emit(enum log_level level, struct span text, const struct log_value *values)
 {
-	struct buffer b = {0};
+	/* threads of a worker log too, each with a line of its own */
+	static _Thread_local struct buffer line;
+	struct buffer *b = &line;
+	b->start = b->len = 0;
 	if (state.format == LOG_FORMAT_JSON)
-		format_json(&b, level, text, values);
+		format_json(b, level, text, values);
 	else
-		format_text(&b, level, text);
+		format_text(b, level, text);
 	if (state.syslog) {
-		syslog(syslog_levels[level], "%.*s", (int)b.len, b.data);
+		syslog(syslog_levels[level], "%.*s", (int)b->len, b->data);
 	} else {
-		buffer_append_char(&b, '\n');
+		buffer_append_char(b, '\n');
 		if (state.batch)
-			keep(&b);
+			keep(b);
 		else
-			write_now(buffer_span(&b));
+			write_now(buffer_span(b));
 	}
-	buffer_free(&b);
+	if (!state.batch)
+		buffer_free(b); /* a thread may end at any time */
+}
+
+void log_line(enum log_level level, const struct log_value *values, struct span text)
+{
+	if (level > LOG_LEVEL_DEBUG || state.debug)
+		emit(level, text, values);
+}
+
+bool log_is_json(void)
+{
+	return state.format == LOG_FORMAT_JSON;
 }
 
 static void emit_va(enum log_level level, const struct log_value *values, const char *fmt,

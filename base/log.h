@@ -44,6 +44,9 @@ struct log_value {
 	bool is_number;
 	int64_t number;
 };
+/* The same with a text that is ready; the cheapest way, for what every request does. */
+void log_line(enum log_level level, const struct log_value *values, struct span text);
+bool log_is_json(void); /* values are worth collecting */
 void log_event(enum log_level level, const struct log_value *values, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
 
