@@ -26,7 +26,7 @@
 enum {
 	READ_SIZE = 64 * 1024,
 	OUT_HIGH = 1024 * 1024, /* unread answers: above this no question is read */
-	SLOTS_SHARED = 1024,
+	SLOTS_SHARED = 4096,	/* as many hashes as a few cores do in a client's patience */
 	OWN_LANES = 8,
 	LIST_LANES = 4,
 	HASH_NICE = 5,
