@@ -93,6 +93,15 @@ static void chain_done(struct request *r)
 		lookup_passdb_done(r, v);
 }
 
+/* The number of a passdb or userdb as text; it is one digit but for the largest of sites. */
+struct span db_id_text(struct request *r)
+{
+	static const char digits[] = "0123456789";
+	if (r->db->id < 10)
+		return span_make(&digits[r->db->id], 1);
+	return arena_printf(&r->arena, "%u", r->db->id);
+}
+
 static void ask_next(struct request *r)
 {
 	const char *mech = r->mech != NULL ? r->mech->name : NULL;
@@ -107,7 +116,7 @@ static void ask_next(struct request *r)
 	}
 	r->asking = ASKING_PASSDB;
 	r->field_failure = NULL;
-	r->vars.v[VAR_ID] = arena_printf(&r->arena, "%u", r->db->id);
+	r->vars.v[VAR_ID] = db_id_text(r);
 	r->kept = fields_snapshot(&r->fields);
 	r->kept_userdb = fields_snapshot(&r->userdb);
 	r->kept_user = r->vars.v[VAR_USER];

@@ -17,6 +17,7 @@ void passdb_answered(struct request *r, const struct channel_answer *an);
 
 /* The line that an administrator and fail2ban look for: "driver(user,ip): what" */
 void auth_log_failure(struct request *r, const char *source, struct span what);
+struct span db_id_text(struct request *r); /* %! of the db that is asked */
 /* "driver:verdict" for the line that ends the request */
 void request_path_add(struct request *r, const char *source, enum verdict v);
 

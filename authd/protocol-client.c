@@ -6,6 +6,8 @@
  */
 #include "authd/protocol-client.h"
 
+#include <stdio.h>
+
 #include <sodium.h>
 
 #include "authd/extra-fields.h"
@@ -21,6 +23,7 @@ struct client {
 	uint32_t minor;
 	uint32_t pid;
 	char cookie[33];
+	char pid_text[12]; /* for %p */
 };
 
 static bool is_token(const struct conn *c)
@@ -124,6 +127,7 @@ static void take_cpid(struct conn *c, struct client *cl, struct span args)
 		conn_close(c, NULL);
 	} else {
 		cl->pid = pid;
+		snprintf(cl->pid_text, sizeof(cl->pid_text), "%u", pid);
 	}
 }
 
@@ -207,7 +211,7 @@ static void take_auth(struct conn *c, const struct client *cl, struct span args)
 		return;
 	}
 	r->mech = mech;
-	r->vars.v[VAR_PID] = arena_printf(&r->arena, "%u", cl->pid);
+	r->vars.v[VAR_PID] = span_of(cl->pid_text); /* a request does not outlive its connection */
 	if (!take_params(r, args, &resp)) {
 		request_free(r);
 		conn_close(c, "BUG: AUTH has parameters after resp=");

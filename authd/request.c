@@ -143,10 +143,15 @@ static void deadline_passed(struct wheel_timer *t)
 	request_answered(r, &an);
 }
 
+static void set_deadline(struct request *r, int64_t now_ms)
+{
+	r->deadline_ms = now_ms + (int64_t)r->conn->client_deadline_ms;
+	front_timer_at(r->conn->front, &r->deadline, r->deadline_ms);
+}
+
 void request_restart_deadline(struct request *r)
 {
-	r->deadline_ms = clock_ms() + (int64_t)r->conn->client_deadline_ms;
-	front_timer_at(r->conn->front, &r->deadline, r->deadline_ms);
+	set_deadline(r, clock_ms());
 }
 
 static void timer_fired(struct wheel_timer *t)
@@ -192,7 +197,7 @@ struct request *request_new(struct conn *c, enum request_kind kind, uint32_t id)
 	TAILQ_INSERT_TAIL(&c->requests, r, conn_entry);
 	c->request_count++;
 	c->busy_count++; /* state MECH */
-	request_restart_deadline(r);
+	set_deadline(r, r->started_us / 1000);
 	return r;
 }
 
@@ -280,35 +285,40 @@ void request_set_scope(struct request *r)
 
 enum param_kind { PARAM_TEXT, PARAM_IP, PARAM_PORT, PARAM_FLAG, PARAM_SECURED, PARAM_SPAN };
 
+#define SPAN(s)                                                                                    \
+	{                                                                                          \
+		s, sizeof(s) - 1                                                                   \
+	}
+
 static const struct param {
-	const char *name;
+	struct span name;
 	enum param_kind kind;
 	size_t offset; /* IP, PORT, TEXT: an enum var */
 } params[] = {
-    {"service", PARAM_TEXT, VAR_SERVICE},
-    {"protocol", PARAM_TEXT, VAR_SERVICE},
-    {"lip", PARAM_IP, VAR_LIP},
-    {"rip", PARAM_IP, VAR_RIP},
-    {"lport", PARAM_PORT, VAR_LPORT},
-    {"rport", PARAM_PORT, VAR_RPORT},
-    {"real_lip", PARAM_IP, VAR_REAL_LIP},
-    {"real_rip", PARAM_IP, VAR_REAL_RIP},
-    {"real_lport", PARAM_PORT, VAR_REAL_LPORT},
-    {"real_rport", PARAM_PORT, VAR_REAL_RPORT},
-    {"session", PARAM_TEXT, VAR_SESSION},
-    {"local_name", PARAM_TEXT, VAR_LOCAL_NAME},
-    {"client_id", PARAM_TEXT, VAR_CLIENT_ID},
-    {"ssl_client_cert_fp", PARAM_TEXT, VAR_CERT_FP},
-    {"ssl_client_cert_pubkey_fp", PARAM_TEXT, VAR_CERT_PUBKEY_FP},
-    {"ssl_ja3_hash", PARAM_TEXT, VAR_JA3_HASH},
-    {"secured", PARAM_SECURED, offsetof(struct request, secured)},
-    {"valid-client-cert", PARAM_FLAG, offsetof(struct request, valid_cert)},
-    {"no-penalty", PARAM_FLAG, offsetof(struct request, no_penalty)},
-    {"nologin", PARAM_FLAG, offsetof(struct request, nologin)},
-    {"final-resp-ok", PARAM_FLAG, offsetof(struct request, final_resp_ok)},
-    {"debug", PARAM_FLAG, offsetof(struct request, debug)},
-    {"cert_username", PARAM_SPAN, offsetof(struct request, cert_username)},
-    {"forward_fields", PARAM_SPAN, offsetof(struct request, forward_fields)},
+    {SPAN("service"), PARAM_TEXT, VAR_SERVICE},
+    {SPAN("protocol"), PARAM_TEXT, VAR_SERVICE},
+    {SPAN("lip"), PARAM_IP, VAR_LIP},
+    {SPAN("rip"), PARAM_IP, VAR_RIP},
+    {SPAN("lport"), PARAM_PORT, VAR_LPORT},
+    {SPAN("rport"), PARAM_PORT, VAR_RPORT},
+    {SPAN("real_lip"), PARAM_IP, VAR_REAL_LIP},
+    {SPAN("real_rip"), PARAM_IP, VAR_REAL_RIP},
+    {SPAN("real_lport"), PARAM_PORT, VAR_REAL_LPORT},
+    {SPAN("real_rport"), PARAM_PORT, VAR_REAL_RPORT},
+    {SPAN("session"), PARAM_TEXT, VAR_SESSION},
+    {SPAN("local_name"), PARAM_TEXT, VAR_LOCAL_NAME},
+    {SPAN("client_id"), PARAM_TEXT, VAR_CLIENT_ID},
+    {SPAN("ssl_client_cert_fp"), PARAM_TEXT, VAR_CERT_FP},
+    {SPAN("ssl_client_cert_pubkey_fp"), PARAM_TEXT, VAR_CERT_PUBKEY_FP},
+    {SPAN("ssl_ja3_hash"), PARAM_TEXT, VAR_JA3_HASH},
+    {SPAN("secured"), PARAM_SECURED, offsetof(struct request, secured)},
+    {SPAN("valid-client-cert"), PARAM_FLAG, offsetof(struct request, valid_cert)},
+    {SPAN("no-penalty"), PARAM_FLAG, offsetof(struct request, no_penalty)},
+    {SPAN("nologin"), PARAM_FLAG, offsetof(struct request, nologin)},
+    {SPAN("final-resp-ok"), PARAM_FLAG, offsetof(struct request, final_resp_ok)},
+    {SPAN("debug"), PARAM_FLAG, offsetof(struct request, debug)},
+    {SPAN("cert_username"), PARAM_SPAN, offsetof(struct request, cert_username)},
+    {SPAN("forward_fields"), PARAM_SPAN, offsetof(struct request, forward_fields)},
 };
 
 static bool is_ip(struct span s)
@@ -329,7 +339,7 @@ void request_param(struct request *r, struct span key, struct span value)
 {
 	const struct param *p = NULL;
 	for (size_t i = 0; i < ARRAY_LEN(params) && p == NULL; i++) {
-		if (span_eq_str(key, params[i].name))
+		if (span_eq(key, params[i].name))
 			p = &params[i];
 	}
 	if (p == NULL)

@@ -52,7 +52,7 @@ static void ask_next(struct request *r)
 		lookup_userdb_done(r, chain_userdb_end(c));
 		return;
 	}
-	r->vars.v[VAR_ID] = arena_printf(&r->arena, "%u", r->db->id);
+	r->vars.v[VAR_ID] = db_id_text(r);
 	r->kept_userdb = fields_snapshot(&r->userdb);
 	r->asking = ASKING_USERDB;
 	if (!userdb_fields_expand(r, r->db->set->default_fields)) {
