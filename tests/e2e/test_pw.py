@@ -50,7 +50,7 @@ def typed(args, answers):
         if not got:
             break
         seen += got
-        if seen.endswith(b": ") and answers:
+        if seen.endswith((b"password: ", b"verify: ")) and answers:
             os.write(fd, answers.pop(0).encode() + b"\n")
     os.close(fd)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
