@@ -88,6 +88,15 @@ static void say_hello(struct worker *w, bool first)
 
 /* ---- questions ---- */
 
+/* Questions hold passwords and answers may hold credentials. */
+static void consume_wiped(struct buffer *b, size_t n)
+{
+	if (n == 0)
+		return;
+	mem_wipe(b->data + b->start, n);
+	buffer_consume(b, n);
+}
+
 static void answer(struct worker *w, struct job *job)
 {
 	if (!atomic_load(&job->cancelled))
@@ -192,7 +201,7 @@ static void handle_frames(struct worker *w)
 		log_error("a message from the front does not decode, closing the channel");
 		w->result = EX_SOFTWARE;
 	}
-	buffer_consume(&w->in, before - rest.len);
+	consume_wiped(&w->in, before - rest.len);
 }
 
 static void take_done(struct worker *w)
@@ -230,7 +239,7 @@ static void write_channel(struct worker *w)
 	struct span s = buffer_span(&w->out);
 	ssize_t n = send(w->channel, s.ptr, s.len, MSG_NOSIGNAL);
 	if (n > 0)
-		buffer_consume(&w->out, (size_t)n);
+		consume_wiped(&w->out, (size_t)n);
 	else if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
 		w->result = EX_OK;
 	else if (n < 0 && errno != EAGAIN && errno != EINTR) {

@@ -204,12 +204,27 @@ static bool templates_are_new(
 	return f->table == NULL || !pf_table_has_templates(f->table);
 }
 
+/* A file that is replaced in two steps is missing for a moment; later it is really gone. */
+static void failed(struct pf_store *s, struct pf_file *f, const struct err *why)
+{
+	int64_t now = clock_ms();
+	if (f->failing_since == 0)
+		f->failing_since = now;
+	if (f->table != NULL && (why->code == EAGAIN || now - f->failing_since < PF_CHECK_MS))
+		return;
+	/* the first failure is for the one who asked, the same one again is no news */
+	if (f->checked_at != 0 && strcmp(f->err.text, why->text) != 0)
+		log_error("%s", why->text);
+	f->err = *why;
+	retire(s, f->table);
+	retire(s, f->coming);
+	f->table = f->coming = NULL;
+}
+
 static void loaded(struct pf_store *s, struct pf_file *f, struct pf_table *t, const struct err *err)
 {
 	if (t == NULL) {
-		log_error("%s", err->text);
-		if (f->table == NULL)
-			f->err = *err;
+		failed(s, f, err);
 		return;
 	}
 	f->changed_since = 0;
@@ -263,21 +278,6 @@ static void load(struct pf_store *s, struct pf_file *f, off_t size)
 	loaded(s, f, t, &err);
 }
 
-/* A file that is replaced in two steps is missing for a moment; later it is really gone. */
-static void failed(struct pf_store *s, struct pf_file *f, int code, int64_t now)
-{
-	if (f->failing_since == 0)
-		f->failing_since = now;
-	if (f->table != NULL && now - f->failing_since < PF_CHECK_MS)
-		return;
-	err_set(&f->err, code, "passwd-file %s: %s", f->path, strerror(code));
-	if (f->table != NULL)
-		log_error("%s", f->err.text);
-	retire(s, f->table);
-	retire(s, f->coming);
-	f->table = f->coming = NULL;
-}
-
 /* Somebody may be writing into it right now: better the old version for another second. */
 static bool wait_until_whole(struct pf_file *f, const struct pf_stamp *stamp, int64_t now)
 {
@@ -292,7 +292,9 @@ static void check(struct pf_store *s, struct pf_file *f, int64_t now)
 {
 	struct stat st;
 	if (stat(f->path, &st) != 0) {
-		failed(s, f, errno, now);
+		struct err why = {0};
+		err_set(&why, errno, "passwd-file %s: %s", f->path, strerror(errno));
+		failed(s, f, &why);
 		return;
 	}
 	struct pf_stamp stamp = pf_stamp_of(&st);

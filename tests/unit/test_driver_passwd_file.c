@@ -233,6 +233,14 @@ static void test_reload(void **state)
 	ask_until(k, "c", VERDICT_INTERNAL);
 	kit_write(k, "users", "d:x:1:1\n");
 	ask_until(k, "d", VERDICT_OK);
+	/* there, but it cannot be read: an outage, not the old state for ever */
+	assert_int_equal(unlink(kit_path(k, "users")), 0);
+	assert_int_equal(mkdir(kit_path(k, "users"), 0700), 0);
+	ask_until(k, "d", VERDICT_INTERNAL);
+	assert_non_null(strstr(k->q.err.text, "not a regular file"));
+	assert_int_equal(rmdir(kit_path(k, "users")), 0);
+	kit_write(k, "users", "e:x:1:1\n");
+	ask_until(k, "e", VERDICT_OK);
 }
 
 static void test_reload_large(void **state)
