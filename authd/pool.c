@@ -106,12 +106,14 @@ void pool_ask(
 	request_set_state(r, REQUEST_WORKER);
 	TAILQ_INSERT_TAIL(&p->waiting, t, entry);
 	p->waiting_count++;
-	if (!is_down(p)) {
+	/* the deadline's timer has fired: nothing would end this question */
+	bool late = clock_ms() >= r->deadline_ms;
+	if (!late && !is_down(p)) {
 		pump(p);
 		return;
 	}
 	pool_forget(r);
-	answer_internal(r, "no worker is running");
+	answer_internal(r, late ? "no time is left" : "no worker is running");
 }
 
 static void ticket_clear(struct pool_ticket *t)
@@ -271,8 +273,12 @@ static void got_items(struct pool *p, struct pool_link *l, struct span payload, 
 		return;
 	}
 	struct request *r = request_by_serial(p->front, serial);
-	if (r != NULL && r->ticket.link == l)
+	if (r == NULL || r->ticket.link != l)
+		return;
+	if (r->ticket.ask == CHANNEL_LIST)
 		request_listed(r, &items);
+	else
+		*broken = true;
 }
 
 static void got_hello(struct pool *p, struct pool_link *l, struct span payload, bool *broken)
