@@ -14,6 +14,7 @@
 #include "authd/channel.h"
 #include "authd/conn.h"
 #include "authd/generation.h"
+#include "authd/request.h"
 #include "base/log.h"
 #include "drivers/drivers.h"
 
@@ -45,11 +46,13 @@ static const char kit_configuration[] =
 struct kit {
 	struct front *front;
 	struct generation *generation;
+	int64_t skew_ms; /* what has passed beyond the clock's time */
 };
 
 static inline void kit_die(const char *what)
 {
 	printf("%s\n", what);
+	fflush(stdout);
 	abort();
 }
 
@@ -91,7 +94,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 static inline void kit_begin(struct kit *k)
 {
 	struct err err = {0};
-	k->front = front_new();
+	*k = (struct kit){.front = front_new()};
 	k->generation = generation_new(k->front, 1, kit_blob(), &err);
 	if (k->generation == NULL)
 		kit_die(err.text);
@@ -166,7 +169,8 @@ static inline void kit_turns(struct kit *k)
 /* Everything that waits for a time is due at once. */
 static inline void kit_time_passes(struct kit *k)
 {
-	wheel_advance(&k->front->wheel, clock_ms() + 1000 * 1000);
+	k->skew_ms += 1000 * 1000;
+	wheel_advance(&k->front->wheel, clock_ms() + k->skew_ms);
 	front_turn(k->front, false);
 }
 
