@@ -53,7 +53,7 @@ static void end_internal(struct request *r)
 	request_forget_id(r);
 	TAILQ_FOREACH(other, &c->requests, conn_entry)
 	{
-		if (!other->close_instead) {
+		if (request_holds_closing(other)) {
 			request_set_state(r, REQUEST_DELAY);
 			front_timer_at(c->front, &r->timer, r->deadline_ms);
 			return;

@@ -201,6 +201,11 @@ struct request *request_new(struct conn *c, enum request_kind kind, uint32_t id)
 	return r;
 }
 
+bool request_holds_closing(const struct request *r)
+{
+	return !r->close_instead && r->state != REQUEST_CLIENT;
+}
+
 static void close_if_idle(struct conn *c)
 {
 	struct request *r;
@@ -208,7 +213,7 @@ static void close_if_idle(struct conn *c)
 		return;
 	TAILQ_FOREACH(r, &c->requests, conn_entry)
 	{
-		if (!r->close_instead)
+		if (request_holds_closing(r))
 			return;
 	}
 	conn_close(c, NULL);

@@ -140,6 +140,10 @@ struct request *request_new(struct conn *c, enum request_kind kind, uint32_t id)
 struct request *request_find(struct conn *c, uint32_t id);
 struct request *request_by_serial(struct front *f, uint64_t serial);
 void request_free(struct request *r);
+
+/* Does an outage wait for it before it closes the connection? Not for one that waits for its
+   client: Postfix abandons an exchange without a word. */
+bool request_holds_closing(const struct request *r);
 void request_set_state(struct request *r, enum request_state s);
 void request_forget_id(struct request *r);
 void request_set_scope(struct request *r); /* from the service */

@@ -634,12 +634,21 @@ def test_outage_closes_on_mtas(broken):
 
 
 @pytest.mark.authd_only("dovecot-auth answers FAIL, which an MTA takes for a wrong password")
-def test_outage_closes_only_when_nothing_else_is_pending(broken):
-    with broken.client() as c:
-        other = c.auth("LOGIN", "nologin").id
+def test_outage_closes_only_when_nothing_else_is_pending(start_server):
+    server = start_server(text=DELAYED % "5 secs")
+    with server.client() as c:
+        bad = c.start("PLAIN", "nologin", resp=plain("tim", users.WRONG))
+        server.wait_log("Password mismatch")
+        server.break_backend()
         c.start("PLAIN", "nologin", resp=plain("tim", GOOD))
-        assert c.silent(1)
-        c.raw("CONT\t%s\t%s\n" % (other, b64("tim")))
-        assert c.reply_to(other).cmd == "CONT"
-        c.raw("CANCEL\t%s\n" % other)
+        assert c.reply_to(bad).args == ["user=tim"]
         assert c.closed()
+
+
+@pytest.mark.authd_only("dovecot-auth answers FAIL, which an MTA takes for a wrong password")
+def test_abandoned_exchange_does_not_hold_up_the_closing(broken):
+    """Postfix sends no CANCEL when its client gives up."""
+    with broken.client() as c:
+        assert c.auth("LOGIN", "nologin").cmd == "CONT"
+        c.start("PLAIN", "nologin", resp=plain("tim", GOOD))
+        assert c.closed(5)
