@@ -107,12 +107,20 @@ static inline void kit_end(struct kit *k)
 	front_free(&k->front);
 }
 
+/* Little room, so that what is not read soon holds up its writer. */
+static inline void kit_socketpair(int ends[2])
+{
+	int room = 1;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) != 0 ||
+	    setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)) != 0)
+		kit_die("socketpair");
+}
+
 /* our end of a new connection to a listener of that type */
 static inline int kit_connect(struct kit *k, enum listener_type type)
 {
 	int ends[2];
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) != 0)
-		kit_die("socketpair");
+	kit_socketpair(ends);
 	for (size_t i = 0; i < k->generation->listener_count; i++) {
 		const struct listener *l = &k->generation->listeners[i];
 		if (l->config->type != type)
@@ -128,8 +136,7 @@ static inline int kit_connect(struct kit *k, enum listener_type type)
 static inline int kit_worker(struct kit *k, size_t pool)
 {
 	int ends[2];
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) != 0)
-		kit_die("socketpair");
+	kit_socketpair(ends);
 	pool_add_link(&k->generation->pools[pool], ends[0]);
 	return ends[1];
 }

@@ -22,6 +22,7 @@ struct play {
 	int conns[CONNS];
 	char cookie[64];
 	uint32_t next_id, login_pid;
+	bool clients_deaf, workers_deaf; /* they do not read what they are sent */
 	struct arena arena;
 };
 
@@ -205,6 +206,24 @@ static void request(struct play *p, struct span data)
 	say(p->conns[MASTER], &b);
 }
 
+static void odd_client(struct play *p, int conn, uint8_t how)
+{
+	switch (how % 4) {
+	case 0:
+		shutdown(p->conns[conn], SHUT_RD); /* the front's next write fails */
+		break;
+	case 1:
+		p->clients_deaf = !p->clients_deaf;
+		break;
+	case 2:
+		p->workers_deaf = !p->workers_deaf;
+		break;
+	default: /* many at once */
+		for (int i = 0; i < 100; i++)
+			auth(p, conn == MASTER ? CLIENT : conn, SPAN_LIT("\0\0tim\0pw"));
+	}
+}
+
 /* ---- the script ---- */
 
 static void one_step(struct play *p, uint8_t op, struct span data)
@@ -255,16 +274,16 @@ static void one_step(struct play *p, uint8_t op, struct span data)
 		connect_as(p, conn);
 		break;
 	default:
-		shutdown(p->conns[conn], SHUT_RD); /* the front's next write fails */
+		odd_client(p, conn, take(&data));
 	}
 }
 
 static void listen_to_all(struct play *p)
 {
 	struct buffer b = {0};
-	for (size_t i = 0; i < p->worker_count; i++)
+	for (size_t i = 0; i < p->worker_count && !p->workers_deaf; i++)
 		worker_read(p, &p->workers[i]);
-	for (int i = 0; i < CONNS; i++)
+	for (int i = 0; i < CONNS && !p->clients_deaf; i++)
 		kit_drain(p->conns[i], &b);
 	buffer_free(&b);
 	arena_reset(&p->arena);
