@@ -86,6 +86,8 @@ void login_refuse_now(struct request *r, enum reply_code code, const char *reaso
 	r->verdict = VERDICT_MISMATCH;
 	r->code = code;
 	r->reason = span_of(reason);
+	/* what a passdb presets is not for those whom it has not let in */
+	r->fields = fields_in(&r->arena);
 	request_forget_id(r);
 	request_finish(r);
 }

@@ -79,6 +79,7 @@ static inline struct span kit_blob(void)
 	return buffer_span(&blob);
 }
 
+#ifndef KIT_WITHOUT_FUZZER
 /* The log would drown the fuzzer's own words. */
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -90,6 +91,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	log_init("fuzz", LOG_FORMAT_TEXT, true);
 	return 0;
 }
+#endif
 
 static inline void kit_begin(struct kit *k)
 {
