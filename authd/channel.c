@@ -10,6 +10,7 @@ void channel_put_hello(struct buffer *b, const struct channel_hello *h)
 	wire_put_u32(b, h->slots);
 	wire_put_u32(b, h->can);
 	wire_put_u64(b, h->needs);
+	wire_put_u64(b, h->epoch);
 	wire_frame_end(b, place);
 }
 
@@ -20,6 +21,7 @@ bool channel_get_hello(struct span payload, struct channel_hello *h)
 	h->slots = wire_get_u32(&r);
 	h->can = wire_get_u32(&r);
 	h->needs = wire_get_u64(&r);
+	h->epoch = wire_get_u64(&r);
 	return wire_done(&r);
 }
 
@@ -48,18 +50,23 @@ static void get_vars(struct wire_reader *r, struct arena *a, struct vars *vars)
 	}
 }
 
+void channel_put_inputs(struct buffer *b, const struct channel_question *q, uint64_t needs)
+{
+	static const struct fields none;
+	wire_put_u8(b, (uint8_t)q->ask);
+	wire_put_u32(b, q->flags);
+	wire_put_span(b, q->scheme);
+	put_vars(b, &q->vars, needs | VAR_BIT(VAR_USER));
+	wire_put_fields(b, (needs & VAR_BIT(VAR_PASSDB)) != 0 ? &q->passdb_fields : &none);
+}
+
 void channel_put_ask(struct buffer *b, const struct channel_question *q, uint64_t needs)
 {
 	size_t place = wire_frame_begin(b, CHANNEL_ASK);
 	wire_put_u64(b, q->serial);
-	wire_put_u8(b, (uint8_t)q->ask);
-	wire_put_u32(b, q->flags);
 	wire_put_u64(b, (uint64_t)q->deadline_ms);
-	wire_put_span(b, q->scheme);
 	wire_put_span(b, secret_reveal(q->password));
-	put_vars(b, &q->vars, needs | VAR_BIT(VAR_USER));
-	struct fields none = {0};
-	wire_put_fields(b, (needs & VAR_BIT(VAR_PASSDB)) != 0 ? &q->passdb_fields : &none);
+	channel_put_inputs(b, q, needs);
 	wire_frame_end(b, place);
 }
 
@@ -67,11 +74,11 @@ bool channel_get_ask(struct span payload, struct arena *a, struct channel_questi
 {
 	struct wire_reader r = wire_reader_of(payload);
 	*q = (struct channel_question){.serial = wire_get_u64(&r)};
+	q->deadline_ms = (int64_t)wire_get_u64(&r);
+	q->password = secret_of(arena_dup(a, wire_get_span(&r)));
 	q->ask = (enum channel_ask)wire_get_u8(&r);
 	q->flags = wire_get_u32(&r);
-	q->deadline_ms = (int64_t)wire_get_u64(&r);
 	q->scheme = arena_dup(a, wire_get_span(&r));
-	q->password = secret_of(arena_dup(a, wire_get_span(&r)));
 	get_vars(&r, a, &q->vars);
 	q->vars.password = q->password;
 	q->passdb_fields = fields_in(a);

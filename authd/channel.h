@@ -40,6 +40,7 @@ struct channel_hello {
 	uint32_t slots; /* questions that may be outstanding here at once */
 	uint32_t can;	/* enum driver_can of the driver, made whole by the worker */
 	uint64_t needs; /* VAR_BIT()s to send with each question */
+	uint64_t epoch; /* changes when the backend's data did: what was cached of it is old */
 };
 
 struct channel_question {
@@ -64,6 +65,13 @@ struct channel_answer {
 
 void channel_put_hello(struct buffer *b, const struct channel_hello *h);
 bool channel_get_hello(struct span payload, struct channel_hello *h) MUST_CHECK;
+
+/*
+ * All that a driver is given to answer from, but the password: what is asked,
+ * the scheme, the variables and fields that it needs. The one encoder of a
+ * question's inputs, for the channel and for the cache's key.
+ */
+void channel_put_inputs(struct buffer *b, const struct channel_question *q, uint64_t needs);
 
 /* needs: which variables go along */
 void channel_put_ask(struct buffer *b, const struct channel_question *q, uint64_t needs);

@@ -67,7 +67,7 @@ static void make_pools(struct generation *g)
 	g->pool_count = c->pool_count;
 	g->pools = arena_alloc(&g->arena, (c->pool_count + 1) * sizeof(*g->pools));
 	for (size_t i = 0; i < c->pool_count; i++)
-		pool_init(&g->pools[i], g->front, c->pools[i].driver);
+		pool_init(&g->pools[i], g->front, (unsigned)i, c->pools[i].driver);
 }
 
 static void make_listeners(struct generation *g)
@@ -78,6 +78,20 @@ static void make_listeners(struct generation *g)
 	for (size_t i = 0; i < c->listener_count; i++)
 		g->listeners[i] =
 		    (struct listener){.front = g->front, .config = &c->listeners[i], .fd = -1};
+}
+
+static void make_cache(struct generation *g)
+{
+	const struct auth_settings *set = g->config->scopes[0].auth;
+	struct cache_limits limits = {
+	    .size = set->cache_size,
+	    .ttl_ms = (int64_t)set->cache_ttl,
+	    .negative_ttl_ms = (int64_t)set->cache_negative_ttl,
+	    .expired_limit_ms = (int64_t)set->cache_expired_limit,
+	};
+	g->asking = arena_alloc(&g->arena, ASKING_BUCKETS * sizeof(*g->asking));
+	if (limits.size > 0 && limits.ttl_ms > 0)
+		g->cache = cache_new(&limits);
 }
 
 struct generation *generation_new(
@@ -93,6 +107,7 @@ struct generation *generation_new(
 	compile_scopes(g);
 	make_pools(g);
 	make_listeners(g);
+	make_cache(g);
 	TAILQ_INSERT_TAIL(&f->generations, g, link);
 	if (!compile_mechs(g, err)) {
 		generation_free(g);
@@ -190,6 +205,7 @@ void generation_free(struct generation *g)
 	for (size_t i = 0; i < g->pool_count; i++)
 		pool_close(&g->pools[i]);
 	TAILQ_REMOVE(&g->front->generations, g, link);
+	cache_free(&g->cache);
 	arena_free(&g->arena);
 	config_free(&g->config);
 	mem_free(&g);

@@ -7,10 +7,13 @@
 #ifndef AUTHD_GENERATION_H
 #define AUTHD_GENERATION_H
 
+#include "authd/cache.h"
 #include "authd/front.h"
 #include "authd/pool.h"
 #include "conf/config.h"
 #include "mechanisms/mech.h"
+
+enum { ASKING_BUCKETS = 4096 };
 
 /* A scope of the configuration with everything worked out that a request needs. */
 struct scope {
@@ -46,6 +49,8 @@ struct generation {
 	struct listener *listeners;
 	size_t listener_count;
 	struct secret token_secret;
+	struct cache *cache;	 /* NULL: auth_cache_size = 0 */
+	struct request **asking; /* leaders, by cache key */
 	struct arena arena;
 	size_t users; /* requests that hold it */
 	bool retired;

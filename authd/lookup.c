@@ -3,6 +3,7 @@
  */
 #include "authd/lookup.h"
 
+#include "authd/ask.h"
 #include "authd/extra-fields.h"
 #include "authd/login.h"
 #include "authd/passdb.h"
@@ -116,7 +117,7 @@ static void list_next(struct request *r)
 			continue;
 		r->list_any = true;
 		r->asking = ASKING_LIST;
-		pool_ask(&r->generation->pools[r->db->pool], r, CHANNEL_LIST, 0, NULL);
+		ask_backend(r, r->db->pool, CHANNEL_LIST, 0, NULL);
 		return;
 	}
 	end(r, r->list_any && !r->list_incomplete ? VERDICT_OK : VERDICT_INTERNAL);

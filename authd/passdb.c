@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "authd/ask.h"
 #include "authd/extra-fields.h"
 #include "authd/login.h"
 #include "authd/lookup.h"
@@ -18,6 +19,9 @@ void request_path_add(struct request *r, const char *source, enum verdict v)
 	buffer_append_str(&r->path, source);
 	buffer_append_char(&r->path, ':');
 	buffer_append_str(&r->path, verdict_name(v));
+	if (r->from_cache)
+		buffer_append_str(&r->path, "(cache)");
+	r->from_cache = false;
 }
 
 enum { LOG_TEXT_MAX = 64 };
@@ -130,8 +134,8 @@ static void ask_next(struct request *r)
 	if (fields_has(&r->fields, "nopassword"))
 		flags |= ASK_NOPASSWORD;
 	bool verify = r->wanted_scheme == NULL;
-	pool_ask(&r->generation->pools[r->db->pool], r,
-	    verify ? CHANNEL_VERIFY : CHANNEL_CREDENTIAL, flags, r->wanted_scheme);
+	ask_backend(
+	    r, r->db->pool, verify ? CHANNEL_VERIFY : CHANNEL_CREDENTIAL, flags, r->wanted_scheme);
 }
 
 void passdb_start(struct request *r, bool master_list, const char *scheme)

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "authd/ask.h"
 #include "authd/request.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -42,6 +43,7 @@ static void answer_internal(struct request *r, const char *why)
 	    .detail = span_of(why),
 	    .fields = fields_in(&r->arena),
 	};
+	ask_answered(r, &an);
 	request_answered(r, &an);
 }
 
@@ -60,9 +62,9 @@ static struct pool_link *choose_link(struct pool *p)
 	return best;
 }
 
-static void send_question(struct pool_link *l, struct pool_ticket *t)
+struct channel_question pool_question(struct request *r)
 {
-	struct request *r = ticket_request(t);
+	const struct pool_ticket *t = &r->ticket;
 	struct channel_question q = {
 	    .serial = r->serial,
 	    .ask = t->ask,
@@ -74,6 +76,12 @@ static void send_question(struct pool_link *l, struct pool_ticket *t)
 	};
 	if (t->ask == CHANNEL_VERIFY)
 		q.password = r->io.password;
+	return q;
+}
+
+static void send_question(struct pool_link *l, struct pool_ticket *t)
+{
+	struct channel_question q = pool_question(ticket_request(t));
 	channel_put_ask(&l->out, &q, l->hello.needs);
 	t->link = l;
 	t->tries++;
@@ -98,11 +106,17 @@ static bool is_down(const struct pool *p)
 	return p->down_since_ms != 0 && clock_ms() - p->down_since_ms >= DOWN_GRACE_MS;
 }
 
-void pool_ask(
+void pool_set_question(
     struct pool *p, struct request *r, enum channel_ask ask, unsigned flags, const char *scheme)
 {
+	r->ticket = (struct pool_ticket){.pool = p, .ask = ask, .flags = flags, .scheme = scheme};
+}
+
+void pool_ask(struct request *r)
+{
 	struct pool_ticket *t = &r->ticket;
-	*t = (struct pool_ticket){.pool = p, .ask = ask, .flags = flags, .scheme = scheme};
+	struct pool *p = t->pool;
+	t->asking = true;
 	request_set_state(r, REQUEST_WORKER);
 	TAILQ_INSERT_TAIL(&p->waiting, t, entry);
 	p->waiting_count++;
@@ -126,14 +140,14 @@ static void ticket_clear(struct pool_ticket *t)
 		TAILQ_REMOVE(&p->waiting, t, entry);
 		p->waiting_count--;
 	}
-	t->pool = NULL;
+	t->asking = false;
 	t->link = NULL;
 }
 
 void pool_forget(struct request *r)
 {
 	struct pool_ticket *t = &r->ticket;
-	if (t->pool == NULL)
+	if (!t->asking)
 		return;
 	struct pool *p = t->pool;
 	if (t->link != NULL) {
@@ -226,7 +240,7 @@ static void link_dead(struct pool_link *l, const char *why)
 			TAILQ_INSERT_HEAD(&given_up, t, entry);
 			continue;
 		}
-		t->pool = p;
+		t->asking = true;
 		TAILQ_INSERT_HEAD(&p->waiting, t, entry);
 		p->waiting_count++;
 	}
@@ -261,6 +275,7 @@ static void got_answer(struct pool *p, struct pool_link *l, struct span payload,
 		return;
 	}
 	ticket_clear(&r->ticket);
+	ask_answered(r, &an);
 	request_answered(r, &an);
 }
 
@@ -283,10 +298,13 @@ static void got_items(struct pool *p, struct pool_link *l, struct span payload, 
 
 static void got_hello(struct pool *p, struct pool_link *l, struct span payload, bool *broken)
 {
+	uint64_t epoch = l->hello.epoch;
 	if (!channel_get_hello(payload, &l->hello) || l->hello.slots == 0) {
 		*broken = true;
 		return;
 	}
+	if (!l->ready || l->hello.epoch != epoch)
+		p->epoch++; /* a worker that is new may have newer data too */
 	l->ready = true;
 	p->can = l->hello.can;
 	p->needs = l->hello.needs;
@@ -381,9 +399,9 @@ void pool_flush(struct front *f)
 
 /* ---- life ---- */
 
-void pool_init(struct pool *p, struct front *f, const char *driver)
+void pool_init(struct pool *p, struct front *f, unsigned index, const char *driver)
 {
-	*p = (struct pool){.front = f, .driver = driver};
+	*p = (struct pool){.front = f, .index = index, .driver = driver};
 	TAILQ_INIT(&p->links);
 	TAILQ_INIT(&p->waiting);
 	p->down_timer.fire = down_too_long;

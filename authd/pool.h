@@ -15,7 +15,8 @@ struct request;
 /* A request's place in a pool; embedded in the request. */
 struct pool_ticket {
 	TAILQ_ENTRY(pool_ticket) entry;
-	struct pool *pool;	/* NULL: not asking */
+	struct pool *pool;	/* whom it is about to ask, or asks */
+	bool asking;		/* in one of the pool's lists */
 	struct pool_link *link; /* NULL: waiting for a free slot */
 	unsigned tries;
 	enum channel_ask ask;
@@ -49,16 +50,21 @@ struct pool {
 	struct wheel_timer down_timer;
 	uint32_t can; /* of the last hello; 0: none yet */
 	uint64_t needs;
+	uint64_t epoch; /* changes when a worker says that the backend's data changed */
 	uint64_t late_answers;
+	unsigned index;
 };
 
-void pool_init(struct pool *p, struct front *f, const char *driver);
+void pool_init(struct pool *p, struct front *f, unsigned index, const char *driver);
 void pool_add_link(struct pool *p, int fd); /* owns fd */
 void pool_close(struct pool *p);
 
-/* Asks about the request (its vars, password, fields). The answer comes as request_answered(). */
-void pool_ask(
+/* What is about to be asked; pool_question() then tells it whole, as the channel carries it. */
+void pool_set_question(
     struct pool *p, struct request *r, enum channel_ask ask, unsigned flags, const char *scheme);
+struct channel_question pool_question(struct request *r);
+/* Asks it. The answer comes as request_answered(). */
+void pool_ask(struct request *r);
 /* The request no longer waits. */
 void pool_forget(struct request *r);
 void pool_more(struct request *r, uint32_t count); /* LIST: that many names more */

@@ -10,6 +10,7 @@
 
 #include <sodium.h>
 
+#include "authd/ask.h"
 #include "authd/extra-fields.h"
 #include "authd/login.h"
 #include "authd/trace.h"
@@ -247,7 +248,7 @@ static void take_cont(struct conn *c, const struct client *cl, struct span args)
 		return;
 	}
 	if (r->state != REQUEST_CLIENT) {
-		pool_forget(r);
+		ask_forget(r);
 		login_refuse_now(r, REPLY_NONE, "Unexpected continuation");
 		return;
 	}

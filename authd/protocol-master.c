@@ -3,6 +3,8 @@
  * (lookups only; about oneself only, when the socket is open to everybody).
  * Runs in: front. Owner of the state: the connection.
  */
+#include <inttypes.h>
+
 #include "authd/extra-fields.h"
 #include "authd/lookup.h"
 #include "authd/protocol-client.h"
@@ -168,15 +170,51 @@ static void take_request(struct conn *c, struct span args)
 	lookup_after_login(r, login);
 }
 
-static void take_cache_command(struct conn *c, struct span args)
+/* CACHE-FLUSH <id> [<user or mask>...]; without one: everything */
+static void take_cache_flush(struct conn *c, uint32_t id, struct span args)
+{
+	struct cache *cache = c->front->current->cache;
+	struct span user;
+	struct arena a = {0};
+	size_t count = 0;
+	if (cache != NULL && args.ptr == NULL)
+		count = cache_flush(cache, SPAN_NULL);
+	while (cache != NULL && span_split(&args, '\t', &user))
+		count += cache_flush(cache, tab_unescape(&a, user));
+	arena_free(&a);
+	buffer_printf(conn_out(c), "OK\t%u\t%zu\n", id, count);
+}
+
+/* CACHE-STATUS <id> [reset] */
+static void take_cache_status(struct conn *c, uint32_t id, struct span args)
+{
+	struct cache *cache = c->front->current->cache;
+	struct buffer *out = conn_out(c);
+	buffer_printf(out, "OK\t%u", id);
+	if (cache != NULL) {
+		struct cache_stats s = cache_stats(cache);
+		buffer_printf(out,
+		    "\thits=%" PRIu64 "\tmisses=%" PRIu64 "\tpos_entries=%" PRIu64
+		    "\tneg_entries=%" PRIu64 "\tpos_size=%" PRIu64 "\tneg_size=%" PRIu64
+		    "\tused_size=%" PRIu64 "\tmax_size=%" PRIu64,
+		    s.hits, s.misses, s.positive, s.negative, s.positive_size, s.negative_size,
+		    s.used, s.max);
+		if (span_eq_str(args, "reset"))
+			cache_reset_stats(cache);
+	}
+	buffer_append_char(out, '\n');
+}
+
+static void take_cache_command(struct conn *c, bool flush, struct span args)
 {
 	struct span field;
 	uint32_t id;
-	/* there is no cache yet: nothing is in it */
-	if (span_split(&args, '\t', &field) && span_to_u32(field, &id))
-		buffer_printf(conn_out(c), "OK\t%u\t0\n", id);
-	else
+	if (!span_split(&args, '\t', &field) || !span_to_u32(field, &id))
 		conn_close(c, "BUG: it sent a command without a valid id");
+	else if (flush)
+		take_cache_flush(c, id, args);
+	else
+		take_cache_status(c, id, args);
 }
 
 static void take_command(struct conn *c, struct span command, struct span args)
@@ -191,7 +229,9 @@ static void take_command(struct conn *c, struct span command, struct span args)
 	else if (full && span_eq_str(command, "REQUEST"))
 		take_request(c, args);
 	else if (full && span_eq_str(command, "CACHE-FLUSH"))
-		take_cache_command(c, args);
+		take_cache_command(c, true, args);
+	else if (full && span_eq_str(command, "CACHE-STATUS"))
+		take_cache_command(c, false, args);
 	else if (span_eq_str(command, "CPID"))
 		conn_close(c, "BUG: it is an auth client on a master socket");
 	else

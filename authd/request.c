@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 
+#include "authd/ask.h"
 #include "authd/login.h"
 #include "authd/lookup.h"
 #include "authd/passdb.h"
@@ -132,15 +133,8 @@ void request_set_state(struct request *r, enum request_state s)
 static void deadline_passed(struct wheel_timer *t)
 {
 	struct request *r = CONTAINER_OF(t, struct request, deadline);
-	if (r->state != REQUEST_WORKER)
-		return;
-	pool_forget(r);
-	struct channel_answer an = {
-	    .verdict = VERDICT_INTERNAL,
-	    .detail = SPAN_LIT("no answer in time"),
-	    .fields = fields_in(&r->arena),
-	};
-	request_answered(r, &an);
+	if (r->state == REQUEST_WORKER)
+		ask_give_up(r, "no answer in time");
 }
 
 static void set_deadline(struct request *r, int64_t now_ms)
@@ -223,7 +217,7 @@ void request_free(struct request *r)
 {
 	struct conn *c = r->conn;
 	struct generation *g = r->generation;
-	pool_forget(r);
+	ask_forget(r);
 	request_set_state(r, REQUEST_DONE);
 	front_timer_stop(c->front, &r->timer);
 	front_timer_stop(c->front, &r->deadline);

@@ -13,6 +13,7 @@
 #ifndef AUTHD_REQUEST_H
 #define AUTHD_REQUEST_H
 
+#include "authd/cache.h"
 #include "authd/chain.h"
 #include "authd/conn.h"
 #include "authd/generation.h"
@@ -111,6 +112,12 @@ struct request {
 	bool password_compared;	   /* some passdb really checked it */
 	const char *wanted_scheme; /* NULL: verify the password */
 	struct pool_ticket ticket;
+	struct cache_key cache_key;    /* while it leads: what it asks */
+	bool leads, from_cache;	       /* others may wait for its answer; it came from the cache */
+	struct request *next_asking;   /* in the generation's table of leaders */
+	struct request *follows;       /* it waits for that one's answer */
+	struct request_list followers; /* of a leader */
+	TAILQ_ENTRY(request) follow_entry;
 	struct buffer path; /* "passwd-file:mismatch,sql:ok" */
 
 	/* how it ended */

@@ -3,6 +3,7 @@
  */
 #include "authd/userdb.h"
 
+#include "authd/ask.h"
 #include "authd/extra-fields.h"
 #include "authd/lookup.h"
 #include "authd/passdb.h"
@@ -13,7 +14,7 @@ static void ask_next(struct request *r);
 static void ask_pool(struct request *r)
 {
 	r->asking = ASKING_USERDB;
-	pool_ask(&r->generation->pools[r->db->pool], r, CHANNEL_USERDB, 0, NULL);
+	ask_backend(r, r->db->pool, CHANNEL_USERDB, 0, NULL);
 }
 
 /* The verdict on one userdb, after its fields; goes on with the chain. */

@@ -47,7 +47,8 @@ struct worker {
 	bool pools_ready;
 
 	uint32_t slots;
-	uint64_t needs; /* as said in the last HELLO */
+	uint64_t needs;
+	uint64_t epoch; /* as said in the last HELLO */
 	int64_t needs_at;
 
 	struct buffer in, out;
@@ -68,13 +69,21 @@ static uint64_t current_needs(struct worker *w)
 	return needs | atomic_load(&w->hub.needs);
 }
 
+static uint64_t current_epoch(struct worker *w)
+{
+	bool tells = w->state != NULL && w->driver->version != NULL;
+	return tells ? w->driver->version(w->state) : 0;
+}
+
 static void say_hello(struct worker *w, bool first)
 {
 	w->needs_at = clock_ms();
 	uint64_t needs = current_needs(w);
-	if (!first && needs == w->needs)
+	uint64_t epoch = current_epoch(w);
+	if (!first && needs == w->needs && epoch == w->epoch)
 		return;
 	w->needs = needs;
+	w->epoch = epoch;
 	unsigned can = w->driver->can;
 	if ((can & CAN_SHOW) != 0)
 		can |= CAN_VERIFY;
@@ -83,6 +92,7 @@ static void say_hello(struct worker *w, bool first)
 				       .slots = w->slots,
 				       .can = can,
 				       .needs = needs,
+				       .epoch = epoch,
 				   });
 }
 
@@ -278,6 +288,8 @@ static void loop(struct worker *w)
 			w->result = EX_OK;
 		if (w->result >= 0)
 			return;
+		if (current_epoch(w) != w->epoch)
+			say_hello(w, false);
 		int64_t wait = w->needs_at + NEEDS_CHECK_MS - clock_ms();
 		if (wait <= 0) {
 			say_hello(w, false);

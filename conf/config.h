@@ -48,7 +48,7 @@ struct auth_settings {		/* top level or inside protocol X {} */
 	bool ssl_username_from_cert;
 	const char *proxy_self; /* WORDS */
 	bool allow_weak_schemes;
-	uint64_t cache_size, cache_ttl, cache_negative_ttl;
+	uint64_t cache_size, cache_ttl, cache_negative_ttl, cache_expired_limit;
 	unsigned worker_max_count;
 	bool cache_verify_password_with_worker;
 	/* accepted and kept for features to come */

@@ -49,10 +49,15 @@ static const struct setting auth_rows[] = {
     ROW(allow_weak_schemes, BOOL, "auth_allow_weak_schemes", "no",
 	"Accept passwords kept in schemes that are easily broken (MD5, DES). With --dovecot: yes, "
 	"as Dovecot 2.3 does."),
-    ROW(cache_size, SIZE, "auth_cache_size", "0", "Memory for cached answers. 0: no cache." LATER),
-    ROW(cache_ttl, TIME, "auth_cache_ttl", "1 hours", "How long an answer is cached." LATER),
+    ROW(cache_size, SIZE, "auth_cache_size", "0",
+	"Memory for cached answers of passdbs and userdbs. 0: no cache. At least 1k."),
+    ROW(cache_ttl, TIME, "auth_cache_ttl", "1 hours", "How long an answer is cached. 0: no cache."),
+    ROW(cache_expired_limit, TIME, "auth_cache_expired_limit", "0",
+	"How long after its time a cached answer may still be given when the backend cannot "
+	"answer. "
+	"0: never."),
     ROW(cache_negative_ttl, TIME, "auth_cache_negative_ttl", "1 hours",
-	"How long it is cached that a user is unknown. 0: not at all." LATER),
+	"How long it is cached that a user is unknown. 0: not at all."),
     ROW(cache_verify_password_with_worker, BOOL, "auth_cache_verify_password_with_worker", "no",
 	"Hash the password of a cached entry in a worker. Here all hashing is done there." LATER),
     ROW(worker_max_count, UINT, "auth_worker_max_count", "30",

@@ -88,6 +88,13 @@ struct driver {
 	 */
 	uint64_t (*needs)(void *state);
 
+	/*
+	 * A number that changes when the backend's data did, so that what was cached
+	 * of it is forgotten. Cheap: asked after each batch. NULL: nobody tells (a
+	 * database); cached answers then live as long as auth_cache_ttl says.
+	 */
+	uint64_t (*version)(void *state);
+
 	void (*close)(void *state);
 };
 

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -36,6 +37,7 @@ struct pf_store {
 	pthread_cond_t idle;
 	struct pf_file *files;
 	unsigned count, working;
+	atomic_uint_fast64_t version;
 	bool many;
 };
 
@@ -194,6 +196,7 @@ static void use(struct pf_store *s, struct pf_file *f, struct pf_table *t)
 	retire(s, f->table);
 	f->table = t;
 	f->err = (struct err){0};
+	atomic_fetch_add(&s->version, 1);
 }
 
 static bool templates_are_new(
@@ -348,10 +351,14 @@ void pf_store_watch(struct pf_store *s)
 {
 	pthread_mutex_lock(&s->lock);
 	for (struct pf_file *f = s->files; f != NULL; f = f->next) {
-		if (f->table == NULL || pf_table_stamp(f->table)->size >= PF_SMALL || !s->many)
-			refresh(s, f);
+		refresh(s, f);
 	}
 	pthread_mutex_unlock(&s->lock);
+}
+
+uint64_t pf_store_version(struct pf_store *s)
+{
+	return atomic_load(&s->version);
 }
 
 bool pf_store_has_templates(struct pf_store *s)

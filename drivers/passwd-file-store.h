@@ -20,11 +20,11 @@ void pf_store_free(struct pf_store **store);
  */
 struct pf_table *pf_store_get(struct pf_store *s, const char *path, struct err *err) MUST_CHECK;
 
-/*
- * Call it every second: files whose load takes a while are found to be changed
- * before somebody asks for them.
- */
+/* Call it every second: a changed file is found before somebody asks for it. */
 void pf_store_watch(struct pf_store *s);
+
+/* Changes whenever a file was read anew. */
+uint64_t pf_store_version(struct pf_store *s);
 
 /* Some line here is a template: questions should come with all variables. */
 bool pf_store_has_templates(struct pf_store *s);

@@ -315,6 +315,11 @@ static uint64_t passwd_file_needs(void *state)
 	return all ? VAR_BIT(VAR_BITS) - 1 : 0;
 }
 
+static uint64_t passwd_file_version(void *state)
+{
+	return pf_store_version(((struct passwd_file *)state)->store);
+}
+
 const struct driver driver_passwd_file = {
     .abi = DRIVER_ABI,
     .spec = &spec_passwd_file,
@@ -324,5 +329,6 @@ const struct driver driver_passwd_file = {
     .ask = passwd_file_ask,
     .list = passwd_file_list,
     .needs = passwd_file_needs,
+    .version = passwd_file_version,
     .close = passwd_file_close,
 };

@@ -1,0 +1,149 @@
+/*
+ * The way of a question to the cache, to an equal question that is already on
+ * its way, or to a pool. Runs in: front.
+ */
+#include "authd/ask.h"
+
+#include "base/log.h"
+
+/* A question that others may join is found by its key in the generation's table. */
+static struct request **place_of(struct generation *g, const struct cache_key *key)
+{
+	uint64_t h;
+	memcpy(&h, key->bytes, sizeof(h));
+	return &g->asking[h % ASKING_BUCKETS];
+}
+
+static struct request *find_same(struct request *r)
+{
+	struct request *other = *place_of(r->generation, &r->cache_key);
+	for (; other != NULL; other = other->next_asking) {
+		if (memcmp(&other->cache_key, &r->cache_key, sizeof(r->cache_key)) != 0)
+			continue;
+		/* the key is about everything but the password */
+		if (r->ticket.ask != CHANNEL_VERIFY ||
+		    secret_eq(other->io.password, r->io.password))
+			return other;
+	}
+	return NULL;
+}
+
+static void lead(struct request *r)
+{
+	struct request **place = place_of(r->generation, &r->cache_key);
+	r->leads = true;
+	r->next_asking = *place;
+	*place = r;
+	TAILQ_INIT(&r->followers);
+}
+
+static void stop_leading(struct request *r)
+{
+	struct request **at = place_of(r->generation, &r->cache_key);
+	while (*at != r)
+		at = &(*at)->next_asking;
+	*at = r->next_asking;
+	r->leads = false;
+}
+
+static void follow(struct request *r, struct request *leader)
+{
+	r->follows = leader;
+	TAILQ_INSERT_TAIL(&leader->followers, r, follow_entry);
+	request_set_state(r, REQUEST_WORKER);
+}
+
+static void stop_following(struct request *r)
+{
+	TAILQ_REMOVE(&r->follows->followers, r, follow_entry);
+	r->follows = NULL;
+}
+
+void ask_backend(
+    struct request *r, int pool, enum channel_ask ask, unsigned flags, const char *scheme)
+{
+	struct generation *g = r->generation;
+	struct pool *p = &g->pools[pool];
+	struct channel_answer an;
+	pool_set_question(p, r, ask, flags, scheme);
+	/* what a driver looks at is known once it has said hello */
+	if (g->cache == NULL || p->can == 0 || ask == CHANNEL_LIST) {
+		pool_ask(r);
+		return;
+	}
+	struct channel_question q = pool_question(r);
+	r->cache_key = cache_key_of(g->cache, (uint32_t)pool, p->epoch, &q, p->needs);
+	if (cache_answer(g->cache, &r->cache_key, &q, CACHE_FRESH, clock_ms(), &r->arena, &an)) {
+		r->from_cache = true;
+		request_answered(r, &an);
+		return;
+	}
+	struct request *same = find_same(r);
+	if (same != NULL) {
+		follow(r, same);
+		return;
+	}
+	lead(r);
+	pool_ask(r);
+}
+
+void ask_forget(struct request *r)
+{
+	struct request *f;
+	pool_forget(r);
+	if (r->follows != NULL)
+		stop_following(r);
+	if (!r->leads)
+		return;
+	stop_leading(r);
+	while ((f = TAILQ_FIRST(&r->followers)) != NULL) {
+		struct pool_ticket t = f->ticket;
+		stop_following(f);
+		ask_backend(f, (int)t.pool->index, t.ask, t.flags, t.scheme);
+	}
+}
+
+/* The backend is down: what it said the last time may do, where the administrator allows it. */
+static void fall_back(
+    struct request *r, const struct channel_question *q, struct channel_answer *an)
+{
+	struct channel_answer old;
+	if (!cache_answer(r->generation->cache, &r->cache_key, q, CACHE_EVEN_EXPIRED, clock_ms(),
+		&r->arena, &old))
+		return;
+	log_warning("%s(%.*s): Falling back to expired data from cache: %.*s",
+	    r->ticket.pool->driver, SPAN_ARG(r->vars.v[VAR_USER]), SPAN_ARG(an->detail));
+	r->from_cache = true;
+	*an = old;
+}
+
+void ask_give_up(struct request *r, const char *why)
+{
+	struct channel_answer an = {
+	    .verdict = VERDICT_INTERNAL,
+	    .detail = span_of(why),
+	    .fields = fields_in(&r->arena),
+	};
+	struct channel_question q = pool_question(r);
+	if (r->leads)
+		fall_back(r, &q, &an);
+	ask_forget(r);
+	request_answered(r, &an);
+}
+
+void ask_answered(struct request *r, struct channel_answer *an)
+{
+	struct request *f;
+	if (!r->leads)
+		return;
+	struct channel_question q = pool_question(r);
+	stop_leading(r);
+	if (an->verdict == VERDICT_INTERNAL)
+		fall_back(r, &q, an);
+	else
+		cache_keep(r->generation->cache, &r->cache_key, &q, an, clock_ms());
+	while ((f = TAILQ_FIRST(&r->followers)) != NULL) {
+		stop_following(f);
+		request_answered(f, an);
+	}
+}
