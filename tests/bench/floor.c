@@ -155,8 +155,8 @@ int main(int argc, char **argv)
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", argv[1]);
 	unlink(argv[1]);
 	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
-	if (bind(listener, (struct sockaddr *)&sa, sizeof(sa)) != 0 || listen(listener, 1024) != 0 ||
-	    socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
+	if (bind(listener, (struct sockaddr *)&sa, sizeof(sa)) != 0 ||
+	    listen(listener, 1024) != 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
 		return 71;
 	if (fork() == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);

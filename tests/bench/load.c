@@ -36,7 +36,8 @@ struct conn {
 	bool ready; /* handshake over */
 	uint32_t turn;
 	unsigned outstanding;
-	/* one slot for each request in flight; its number is in the id, whatever order answers have */
+	/* one slot for each request in flight; its number is in the id, whatever order answers have
+	 */
 	unsigned *free_slots;
 	int64_t *sent_at;
 	char in[IN_SIZE];
@@ -93,7 +94,8 @@ static void put(struct conn *c, const char *s, size_t n)
 
 static size_t base64(char *out, const unsigned char *in, size_t n)
 {
-	static const char abc[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char abc[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	size_t o = 0;
 	for (size_t i = 0; i < n; i += 3) {
 		uint32_t v = (uint32_t)in[i] << 16 | (i + 1 < n ? (uint32_t)in[i + 1] << 8 : 0) |
@@ -126,8 +128,7 @@ static void ask(struct conn *c)
 	if (opt.userdb) {
 		n = snprintf(line, sizeof(line), "USER\t%u\t%s\tservice=smtp\n", id, user);
 	} else {
-		int len = snprintf(
-		    (char *)raw, sizeof(raw), "%c%s%c%s", 0, user, 0, opt.password);
+		int len = snprintf((char *)raw, sizeof(raw), "%c%s%c%s", 0, user, 0, opt.password);
 		char text[800];
 		size_t b = base64(text, raw, (size_t)len);
 		n = snprintf(line, sizeof(line),
@@ -279,8 +280,9 @@ static void parse(int argc, char **argv)
 		}
 	}
 	if (opt.socket == NULL || opt.connections == 0 || opt.in_flight == 0) {
-		fprintf(stderr, "usage: load -s SOCKET [-m login|userdb] [-c N] [-f N] [-n N | -t S] "
-				"[-u USER] [-p PASSWORD] [-U N] [-e ok|fail] [-i N]\n");
+		fprintf(stderr,
+		    "usage: load -s SOCKET [-m login|userdb] [-c N] [-f N] [-n N | -t S] "
+		    "[-u USER] [-p PASSWORD] [-U N] [-e ok|fail] [-i N]\n");
 		exit(64);
 	}
 }
@@ -336,10 +338,10 @@ int main(int argc, char **argv)
 	}
 	double took = (double)(now_ns() - start) / 1e9;
 	qsort(latencies_us, latency_count, sizeof(*latencies_us), by_value);
-	printf("{\"requests\":%llu,\"wrong\":%llu,\"seconds\":%.4f,\"per_second\":%.1f,"
-	       "\"p50_us\":%.0f,\"p90_us\":%.0f,\"p99_us\":%.0f,\"p999_us\":%.0f,\"max_us\":%.0f}\n",
-	    (unsigned long long)finished, (unsigned long long)wrong, took,
-	    (double)finished / took, percentile(0.5), percentile(0.9), percentile(0.99),
-	    percentile(0.999), percentile(1));
+	printf(
+	    "{\"requests\":%llu,\"wrong\":%llu,\"seconds\":%.4f,\"per_second\":%.1f,"
+	    "\"p50_us\":%.0f,\"p90_us\":%.0f,\"p99_us\":%.0f,\"p999_us\":%.0f,\"max_us\":%.0f}\n",
+	    (unsigned long long)finished, (unsigned long long)wrong, took, (double)finished / took,
+	    percentile(0.5), percentile(0.9), percentile(0.99), percentile(0.999), percentile(1));
 	return wrong > 0 ? 1 : 0;
 }
