@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "drivers/drivers.h"
+#include "drivers/modules.h"
 #include "mechanisms/mech.h"
 
 #define INSTALLED_CONFIG "/etc/authd/authd.conf"
@@ -37,7 +38,7 @@ static struct config *load(const char *path, bool dovecot, config_error *error)
 	    .drivers = known_driver_specs,
 	    .mechanisms = mechs,
 	    .dovecot = dovecot,
-	    .module_dir = AUTHD_PREFIX "/lib/authd/drivers",
+	    .module_dir = driver_module_dir(),
 	};
 	return config_load(path, &options, error, NULL);
 }

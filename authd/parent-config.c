@@ -16,6 +16,7 @@
 
 #include "base/mem.h"
 #include "drivers/drivers.h"
+#include "drivers/modules.h"
 #include "mechanisms/mech.h"
 
 enum { WORKERS_PROCESS_LANES = 4, WORKERS_MAX = 64 };
@@ -62,7 +63,7 @@ static struct config *load_file(struct parent *p, struct config_report *report)
 	    .drivers = known_driver_specs,
 	    .mechanisms = names,
 	    .dovecot = p->dovecot,
-	    .module_dir = AUTHD_PREFIX "/lib/authd/drivers",
+	    .module_dir = driver_module_dir(),
 	};
 	struct config *c = config_load(p->config_path, &options, report_error, report);
 	mem_free(&names);

@@ -5,8 +5,6 @@
  * more than a plain word below the module directory.
  */
 #include <dlfcn.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -15,6 +13,7 @@
 #include "authd/worker-job.h"
 #include "base/mem.h"
 #include "drivers/drivers.h"
+#include "drivers/modules.h"
 
 static const struct driver *find_builtin(const char *name)
 {
@@ -31,21 +30,10 @@ static bool name_is_plain(const char *name)
 	return name[0] != '\0' && name[strspn(name, good)] == '\0';
 }
 
-/* Beside the binary (a build directory), else where "make install" puts them. */
 static char *module_path(const char *name, const char *dir)
 {
-	if (dir != NULL && dir[0] != '\0')
-		return mem_printf("%s/%s.so", dir, name);
-	char exe[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	if (n > 0) {
-		exe[n] = '\0';
-		char *path = mem_printf("%s/drivers/%s.so", dirname(exe), name);
-		if (access(path, F_OK) == 0)
-			return path;
-		mem_free(&path);
-	}
-	return mem_printf("%s/lib/authd/drivers/%s.so", AUTHD_PREFIX, name);
+	bool given = dir != NULL && dir[0] != '\0';
+	return mem_printf("%s/%s.so", given ? dir : driver_module_dir(), name);
 }
 
 static const struct driver *check(

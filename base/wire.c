@@ -59,6 +59,9 @@ struct span wire_get_span(struct wire_reader *r)
 void wire_get_fields(struct wire_reader *r, struct fields *out)
 {
 	uint32_t count = wire_get_u32(r);
+	/* setting fields is quadratic: a peer gone mad must not cost more than a moment */
+	if (count > WIRE_FIELDS_MAX)
+		r->failed = true;
 	for (uint32_t i = 0; i < count && !r->failed; i++) {
 		struct span key = wire_get_span(r);
 		struct span value = wire_get_span(r);

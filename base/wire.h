@@ -11,7 +11,7 @@
 #include "base/buffer.h"
 #include "base/fields.h"
 
-enum { WIRE_FRAME_MAX = 16 * 1024 * 1024, WIRE_HEADER = 5 };
+enum { WIRE_FRAME_MAX = 16 * 1024 * 1024, WIRE_HEADER = 5, WIRE_FIELDS_MAX = 1000 };
 
 struct wire_reader {
 	const char *at, *end;
