@@ -9,7 +9,6 @@
 
 #include "base/mem.h"
 #include "drivers/drivers.h"
-#include "drivers/modules.h"
 #include "mechanisms/mech.h"
 
 #define INSTALLED_CONFIG "/etc/authd/authd.conf"

@@ -16,7 +16,6 @@
 
 #include "base/mem.h"
 #include "drivers/drivers.h"
-#include "drivers/modules.h"
 #include "mechanisms/mech.h"
 
 enum { WORKERS_PROCESS_LANES = 4, WORKERS_MAX = 64 };

@@ -13,7 +13,6 @@
 #include "authd/worker-job.h"
 #include "base/mem.h"
 #include "drivers/drivers.h"
-#include "drivers/modules.h"
 
 static const struct driver *find_builtin(const char *name)
 {

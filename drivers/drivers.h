@@ -14,4 +14,11 @@ extern const struct driver_spec spec_passwd_file, spec_static;
 extern const struct driver *const builtin_drivers[];	     /* NULL-terminated */
 extern const struct driver_spec *const known_driver_specs[]; /* NULL-terminated */
 
+/*
+ * The directory of modules when driver_dir is not set: "drivers" beside the
+ * program, in a tree that runs where it was built; else where "make install"
+ * puts them. The text lives as long as the process.
+ */
+const char *driver_module_dir(void);
+
 #endif

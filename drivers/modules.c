@@ -1,7 +1,7 @@
 /*
  * Finding the modules' directory. Runs in: parent, worker, authctl.
  */
-#include "drivers/modules.h"
+#include "drivers/drivers.h"
 
 #include <libgen.h>
 #include <limits.h>
