@@ -328,41 +328,37 @@ void login_continue(struct request *r, struct span data)
 
 /* ---- the passdbs' answer ---- */
 
-/* The master is who he says; now it is about the user that he wants to be. */
-static void become_target(struct request *r)
+/* Now it is about the user whom the master wants to be. */
+void login_master_known(struct request *r, const struct db_settings *set)
 {
-	struct chain *c = &r->passdb_chain;
-	const struct db_settings *set = c->next > 0 ? c->dbs[c->next - 1]->set : NULL;
 	struct vars *v = &r->vars;
+	auth_log(r, set->driver,
+	    arena_printf(
+		&r->arena, "Master user logging in as %.*s", SPAN_ARG(v->v[VAR_LOGIN_USER])));
 	v->v[VAR_MASTER_USER] = v->v[VAR_USER];
 	v->v[VAR_USER] = v->v[VAR_LOGIN_USER];
 	v->v[VAR_LOGIN_USER] = SPAN_NULL;
 	r->master = MASTER_TARGET;
-	auth_log_failure(r, r->mech->name,
-	    arena_printf(&r->arena, "Master user %.*s logging in as %.*s",
-		SPAN_ARG(v->v[VAR_MASTER_USER]), SPAN_ARG(v->v[VAR_USER])));
-	bool look_further = set != NULL && (set->pass || set->result_success == RULE_CONTINUE ||
-					       set->result_success == RULE_CONTINUE_OK ||
-					       set->result_success == RULE_CONTINUE_FAIL);
-	if (look_further)
+	r->master_rule = set->pass ? RULE_CONTINUE : set->result_success;
+	switch (r->master_rule) {
+	case RULE_CONTINUE:
+	case RULE_CONTINUE_OK:
+	case RULE_CONTINUE_FAIL:
 		passdb_start(r, false, r->wanted_scheme == NULL ? NULL : "");
-	else
+		break;
+	case RULE_RETURN_OK:
 		login_passdb_done(r, VERDICT_OK);
-}
-
-/* The master list says yes by "continue" as well: the success then is that it was verified. */
-static bool master_is_good(const struct request *r, enum verdict v)
-{
-	return v == VERDICT_OK ||
-	       (v != VERDICT_DISABLED && v != VERDICT_EXPIRED && r->passdb_chain.verified);
+		break;
+	default:
+		login_passdb_done(r, VERDICT_UNKNOWN_USER);
+	}
 }
 
 void login_passdb_done(struct request *r, enum verdict v)
 {
-	if (r->master == MASTER_CHECKING && master_is_good(r, v)) {
-		become_target(r);
-		return;
-	}
+	/* success by a rule is not a master's password */
+	if (r->master == MASTER_CHECKING && v == VERDICT_OK)
+		v = VERDICT_UNKNOWN_USER;
 	r->io.user = r->vars.v[VAR_USER];
 	r->io.verdict = v;
 	r->io.credential = r->credential;

@@ -11,6 +11,8 @@
 void login_start(struct request *r, struct span initial);
 /* The client's answer to a challenge, decoded. */
 void login_continue(struct request *r, struct span data);
+/* From the passdb chain: a master passdb says that the master is who he says. */
+void login_master_known(struct request *r, const struct db_settings *set);
 /* From the passdb chain. */
 void login_passdb_done(struct request *r, enum verdict v);
 

@@ -11,6 +11,7 @@
 #include "authd/lookup.h"
 #include "authd/userdb.h"
 #include "base/log.h"
+#include "drivers/driver.h"
 
 void request_path_add(struct request *r, const char *source, enum verdict v)
 {
@@ -38,7 +39,7 @@ static struct span text_for_log(struct span text, char buf[LOG_TEXT_MAX])
 	return span_make(buf, n);
 }
 
-void auth_log_failure(struct request *r, const char *source, struct span what)
+void auth_log(struct request *r, const char *source, struct span what)
 {
 	char name[LOG_TEXT_MAX], session_text[LOG_TEXT_MAX];
 	const struct span *v = r->vars.v;
@@ -55,6 +56,12 @@ void auth_log_failure(struct request *r, const char *source, struct span what)
 	log_event(LOG_LEVEL_INFO, values, "%s(%.*s%s%.*s%s%s%.*s%s): %.*s", source, SPAN_ARG(user),
 	    has_rip ? "," : "", SPAN_ARG(v[VAR_RIP]), r->master == MASTER_CHECKING ? ",master" : "",
 	    has_session ? ",<" : "", SPAN_ARG(session), has_session ? ">" : "", SPAN_ARG(what));
+}
+
+void auth_log_failure(struct request *r, const char *source, struct span what)
+{
+	r->failure_logged = true;
+	auth_log(r, source, what);
 }
 
 static const char *default_text(enum verdict v)
@@ -75,20 +82,55 @@ static const char *default_text(enum verdict v)
 	}
 }
 
+static bool is_refusal(enum verdict v)
+{
+	return v == VERDICT_MISMATCH || v == VERDICT_UNKNOWN_USER || v == VERDICT_NO_SCHEME;
+}
+
+static bool is_verbose(const struct request *r)
+{
+	const struct auth_settings *auth = r->scope->auth;
+	bool verbose = auth->verbose || auth->debug || auth->debug_passwords;
+	int own = r->db->set->auth_verbose;
+	return own == DB_VERBOSE_YES || (own == DB_VERBOSE_DEFAULT && verbose);
+}
+
+/*
+ * A refusal by one passdb is no failure yet: the next one may know the user,
+ * and fail2ban must not count against him. Without auth_verbose it is kept
+ * until the chain has ended.
+ */
 static void log_verdict(struct request *r, enum verdict v, struct span detail)
 {
+	const char *driver = r->db->set->driver;
 	if (v == VERDICT_OK || v == VERDICT_NEXT || r->checking_existence)
 		return;
 	if (detail.len == 0)
 		detail = span_of(default_text(v));
-	auth_log_failure(r, r->db->set->driver, detail);
+	if (!is_refusal(v) || is_verbose(r))
+		auth_log_failure(r, driver, detail);
+	else if (r->held.source == NULL || v == VERDICT_MISMATCH)
+		r->held = (struct request_held){driver, arena_dup(&r->arena, detail)};
+}
+
+static void log_held(struct request *r, enum verdict v)
+{
+	if (v != VERDICT_OK && r->held.source != NULL && !r->failure_logged)
+		auth_log_failure(r, r->held.source, r->held.what);
 }
 
 /* ---- one passdb ---- */
 
 static void chain_done(struct request *r)
 {
-	enum verdict v = chain_passdb_end(&r->passdb_chain);
+	struct chain *c = &r->passdb_chain;
+	enum verdict v = chain_passdb_end(c);
+	if (!c->asked_any)
+		auth_log_failure(r, "passdb", SPAN_LIT("All password databases were skipped"));
+	else if (v == VERDICT_INTERNAL && c->ended_in_next)
+		auth_log_failure(r, "passdb",
+		    SPAN_LIT("Last passdb had noauthenticate field, cannot authenticate user"));
+	log_held(r, v);
 	if (r->checking_existence)
 		userdb_existence_known(r, v);
 	else if (r->kind == REQUEST_LOGIN)
@@ -106,36 +148,60 @@ struct span db_id_text(struct request *r)
 	return arena_printf(&r->arena, "%u", r->db->id);
 }
 
+static void keep(struct request *r)
+{
+	r->kept = (struct request_kept){
+	    .fields = fields_snapshot(&r->fields),
+	    .userdb = fields_snapshot(&r->userdb),
+	    .user = r->vars.v[VAR_USER],
+	    .login_user = r->vars.v[VAR_LOGIN_USER],
+	    .prefetched = r->prefetched,
+	};
+}
+
+static void roll_back(struct request *r)
+{
+	r->fields = r->kept.fields;
+	r->userdb = r->kept.userdb;
+	r->vars.v[VAR_USER] = r->kept.user;
+	r->vars.v[VAR_LOGIN_USER] = r->kept.login_user;
+	r->prefetched = r->kept.prefetched;
+}
+
+static void ask(struct request *r)
+{
+	const struct db_settings *set = r->db->set;
+	const char *scheme = r->wanted_scheme;
+	unsigned flags = r->passdb_chain.verified ? ASK_SKIP_PASSWORD : 0;
+	if (fields_has(&r->fields, "nopassword"))
+		flags |= ASK_NOPASSWORD;
+	/* of a deny passdb only who is in it matters, and no password needs to be hashed */
+	if (set->deny && (r->generation->pools[r->db->pool].can & CAN_SHOW) != 0)
+		scheme = "";
+	ask_backend(
+	    r, r->db->pool, scheme == NULL ? CHANNEL_VERIFY : CHANNEL_CREDENTIAL, flags, scheme);
+}
+
 static void ask_next(struct request *r)
 {
 	const char *mech = r->mech != NULL ? r->mech->name : NULL;
 	struct chain *c = &r->passdb_chain;
 	r->db = chain_next_passdb(c, mech, r->vars.v[VAR_USER]);
 	if (r->db == NULL) {
-		struct span none = SPAN_LIT("All password databases were skipped");
-		if (!c->asked_any)
-			auth_log_failure(r, r->mech != NULL ? r->mech->name : "passdb", none);
 		chain_done(r);
 		return;
 	}
 	r->asking = ASKING_PASSDB;
 	r->field_failure = NULL;
 	r->vars.v[VAR_ID] = db_id_text(r);
-	r->kept = fields_snapshot(&r->fields);
-	r->kept_userdb = fields_snapshot(&r->userdb);
-	r->kept_user = r->vars.v[VAR_USER];
+	keep(r);
 	if (!passdb_fields_expand(r, r->db->set->default_fields)) {
 		struct channel_answer an = {.verdict = VERDICT_INTERNAL};
 		an.fields = fields_in(&r->arena);
 		passdb_answered(r, &an);
 		return;
 	}
-	unsigned flags = c->verified ? ASK_SKIP_PASSWORD : 0;
-	if (fields_has(&r->fields, "nopassword"))
-		flags |= ASK_NOPASSWORD;
-	bool verify = r->wanted_scheme == NULL;
-	ask_backend(
-	    r, r->db->pool, verify ? CHANNEL_VERIFY : CHANNEL_CREDENTIAL, flags, r->wanted_scheme);
+	ask(r);
 }
 
 void passdb_start(struct request *r, bool master_list, const char *scheme)
@@ -145,6 +211,7 @@ void passdb_start(struct request *r, bool master_list, const char *scheme)
 	r->passdb_chain = master_list ? chain_of(s->masterdbs, s->masterdb_count)
 				      : chain_of(s->passdbs, s->passdb_count);
 	r->passdb_chain.verified = verified;
+	r->passdb_chain.success = verified && r->master_rule == RULE_CONTINUE_OK;
 	r->wanted_scheme = scheme;
 	ask_next(r);
 }
@@ -167,12 +234,25 @@ static enum verdict take_fields(struct request *r, const struct channel_answer *
 	return VERDICT_UNKNOWN_USER;
 }
 
-static void roll_back(struct request *r)
+static void go_on(struct request *r, enum verdict v)
 {
-	r->fields = r->kept;
-	r->userdb = r->kept_userdb;
-	r->vars.v[VAR_USER] = r->kept_user;
-	r->prefetched = r->prefetched && r->userdb.count > 0;
+	if (chain_passdb_verdict(&r->passdb_chain, v))
+		ask_next(r);
+	else
+		chain_done(r);
+}
+
+/* A deny passdb tells nothing but whether the user is in it. */
+static void answered_deny(struct request *r, const struct channel_answer *an)
+{
+	enum verdict v = an->verdict;
+	if (v == VERDICT_INTERNAL)
+		log_verdict(r, v, an->detail);
+	else if (v != VERDICT_UNKNOWN_USER && !r->checking_existence)
+		auth_log_failure(r, r->db->set->driver, SPAN_LIT("User found from deny passdb"));
+	request_path_add(r, r->db->set->driver, v);
+	roll_back(r);
+	go_on(r, v);
 }
 
 void passdb_answered(struct request *r, const struct channel_answer *an)
@@ -180,6 +260,10 @@ void passdb_answered(struct request *r, const struct channel_answer *an)
 	enum verdict v = an->verdict;
 	r->asking = ASKING_NOTHING;
 	request_set_state(r, REQUEST_MECH);
+	if (r->db->set->deny) {
+		answered_deny(r, an);
+		return;
+	}
 	log_verdict(r, v, an->detail);
 	if (fields_has(&an->fields, "nodelay"))
 		r->nodelay = true;
@@ -194,8 +278,8 @@ void passdb_answered(struct request *r, const struct channel_answer *an)
 		roll_back(r);
 	}
 	fields_remove(&r->fields, "nopassword"); /* holds for this passdb only */
-	if (chain_passdb_verdict(&r->passdb_chain, v))
-		ask_next(r);
+	if (v == VERDICT_OK && r->master == MASTER_CHECKING)
+		login_master_known(r, r->db->set);
 	else
-		chain_done(r);
+		go_on(r, v);
 }

@@ -15,7 +15,9 @@
 void passdb_start(struct request *r, bool master_list, const char *scheme);
 void passdb_answered(struct request *r, const struct channel_answer *an);
 
-/* The line that an administrator and fail2ban look for: "driver(user,ip): what" */
+/* "driver(user,ip): what" */
+void auth_log(struct request *r, const char *source, struct span what);
+/* The same, as the line of a failure that an administrator and fail2ban look for. */
 void auth_log_failure(struct request *r, const char *source, struct span what);
 struct span db_id_text(struct request *r); /* %! of the db that is asked */
 /* "driver:verdict" for the line that ends the request */

@@ -180,8 +180,6 @@ struct request *request_new(struct conn *c, enum request_kind kind, uint32_t id)
 	r->deadline.fire = deadline_passed;
 	r->fields = fields_in(&r->arena);
 	r->userdb = fields_in(&r->arena);
-	r->kept = fields_in(&r->arena);
-	r->kept_userdb = fields_in(&r->arena);
 	r->vars.passdb = &r->fields;
 	r->vars.userdb = &r->userdb;
 	r->serial = slot_take(f->requests, r);

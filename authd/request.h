@@ -86,11 +86,15 @@ struct request {
 		MASTER_CHECKING, /* the master passdbs are being asked */
 		MASTER_TARGET,	 /* the master is good; the target is the user now */
 	} master;
-	struct fields fields;		 /* passdb extra fields, for the client */
-	struct fields userdb;		 /* userdb fields: prefetched ones first */
-	struct fields kept, kept_userdb; /* as of the last passdb that said ok */
-	struct span kept_user;
-	bool prefetched; /* a passdb gave a userdb_ field */
+	struct fields fields; /* passdb extra fields, for the client */
+	struct fields userdb; /* userdb fields: prefetched ones first */
+	bool prefetched;      /* a passdb gave a userdb_ field */
+	struct request_kept { /* as it was before the passdb at hand was asked */
+		struct fields fields, userdb;
+		struct span user, login_user;
+		bool prefetched;
+	} kept;
+	struct fields kept_userdb; /* as it was before the userdb at hand was asked */
 	bool nodelay;
 	bool mech_failed_by_verdict; /* the mechanism was told of a failure; it only passes it on */
 	const char
@@ -111,6 +115,7 @@ struct request {
 	bool checking_existence;   /* a userdb wants to know whether a passdb has the user */
 	bool password_compared;	   /* some passdb really checked it */
 	const char *wanted_scheme; /* NULL: verify the password */
+	int master_rule;	   /* enum result_rule of the master passdb that said yes */
 	struct pool_ticket ticket;
 	struct cache_key cache_key;    /* while it leads: what it asks */
 	bool leads, from_cache;	       /* others may wait for its answer; it came from the cache */
@@ -119,6 +124,11 @@ struct request {
 	struct request_list followers; /* of a leader */
 	TAILQ_ENTRY(request) follow_entry;
 	struct buffer path; /* "passwd-file:mismatch,sql:ok" */
+	bool failure_logged;
+	struct request_held { /* logged when the login fails: another passdb may say yes */
+		const char *source;
+		struct span what;
+	} held;
 
 	/* how it ended */
 	enum verdict verdict;
