@@ -420,6 +420,8 @@ static void reply_fail(struct conn *c, struct request *r)
 	put_extra_fields(out, r, false);
 	if (r->user_set || r->master != MASTER_NONE)
 		put_names(out, r);
+	else if (r->vars.v[VAR_ORIGINAL_USER].len > 0)
+		put_field(out, "original_user", r->vars.v[VAR_ORIGINAL_USER]);
 	buffer_append_char(out, '\n');
 }
 
