@@ -28,8 +28,12 @@ LIBS_CONF := $(LIBS_BASE) $(shell pkg-config --libs nettle)
 LIBS_SCHEMES := $(LIBS_CONF) $(shell pkg-config --libs libxcrypt)
 LIBS_AUTHD := $(LIBS_SCHEMES) $(shell pkg-config --libs libevent_core libseccomp) -ldl
 
-# drivers with large client libraries are modules: drivers/NAME.c, listed here
-MODULES :=
+# Loadable drivers: those with client libraries. One is built when its library is there;
+# "make" says which are left out. NAME's files are MOD_SRC_NAME (its settings are none of them:
+# drivers/NAME-settings.c is part of the program), its libraries MOD_LIBS_NAME.
+ALL_MODULES :=
+MODULES = $(foreach m,$(ALL_MODULES),$(if $(MOD_LIBS_$(m)),$(m)))
+LEFT_OUT = $(filter-out $(MODULES),$(ALL_MODULES))
 
 A_BASE := $(B)/libbase.a
 A_CONF := $(B)/libconf.a
@@ -45,12 +49,13 @@ SRC_BASE := $(wildcard base/*.c)
 SRC_CONF := $(wildcard conf/*.c)
 SRC_SCHEMES := $(wildcard schemes/*.c)
 SRC_MECHS := $(wildcard mechanisms/*.c)
-SRC_DRIVERS := $(filter-out $(MODULES:%=drivers/%.c),$(wildcard drivers/*.c))
+SRC_DRIVERS := $(filter-out $(foreach m,$(ALL_MODULES),$(MOD_SRC_$(m))),$(wildcard drivers/*.c))
 SRC_AUTHD := $(filter-out authd/main.c,$(wildcard authd/*.c))
 SRC_CLIENT := $(wildcard client-lib/*.c)
 SRC_AUTHCTL := $(wildcard authctl/*.c)
 
 all: $(B)/authd $(B)/authctl $(A_CLIENT) $(SO_CLIENT) $(MODULES:%=$(B)/drivers/%.so) | $(B)/drivers
+	$(if $(LEFT_OUT),@echo "drivers left out, their libraries are missing: $(LEFT_OUT) (tools/deps build)")
 
 $(B)/drivers:
 	@mkdir -p $@
@@ -89,9 +94,6 @@ $(SO_CLIENT): $(call objs,$(SRC_CLIENT)) client-lib/exports.map
 	    -Wl,--version-script=client-lib/exports.map $(filter-out -pie,$(LDFLAGS_ALL))
 	@ln -sf libauthd-client.so.0 $(B)/libauthd-client.so
 
-$(B)/drivers/%.so: $(B)/obj/drivers/%.o | $(B)/drivers
-	$(CC) -shared -o $@ $< $(filter-out -pie,$(LDFLAGS_ALL)) $(LIBS_MODULE_$*)
-
 # ---- unit tests: tests/unit/test_PART_what.c, linked with that part and what it rests on ----
 
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
@@ -106,6 +108,9 @@ unit_libs_authd = $(AUTHD_PARTS)
 unit_libs_client = $(A_CLIENT)
 
 .SECONDEXPANSION:
+$(B)/drivers/%.so: $$(call objs,$$(MOD_SRC_$$*)) | $(B)/drivers
+	$(CC) -shared -o $@ $(filter %.o,$^) $(filter-out -pie,$(LDFLAGS_ALL)) $(MOD_LIBS_$*)
+
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $$(unit_libs_$$(call unit_part,$$*))
 	@mkdir -p $(@D)
 	$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS_AUTHD) -lcmocka
