@@ -55,7 +55,7 @@ SRC_CLIENT := $(wildcard client-lib/*.c)
 SRC_AUTHCTL := $(wildcard authctl/*.c)
 
 all: $(B)/authd $(B)/authctl $(A_CLIENT) $(SO_CLIENT) $(MODULES:%=$(B)/drivers/%.so) | $(B)/drivers
-	$(if $(LEFT_OUT),@echo "drivers left out, their libraries are missing: $(LEFT_OUT) (tools/deps build)")
+	@test -z "$(LEFT_OUT)" || echo "left out for want of their libraries (tools/deps build): drivers $(LEFT_OUT)"
 
 $(B)/drivers:
 	@mkdir -p $@
