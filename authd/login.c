@@ -8,6 +8,7 @@
  */
 #include "authd/login.h"
 
+#include <sodium.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -43,7 +44,11 @@ static void end_internal(struct request *r)
 	r->verdict = VERDICT_INTERNAL;
 	r->code = REPLY_TEMP_FAIL;
 	if (!r->nologin) {
-		delay_then_finish(r, clock_ms() + (int64_t)r->scope->auth->internal_failure_delay);
+		/* spread, so that all clients of an outage do not come back at once */
+		uint64_t delay = r->scope->auth->internal_failure_delay;
+		if (delay / 2 < UINT32_MAX)
+			delay += randombytes_uniform((uint32_t)(delay / 2) + 1);
+		delay_then_finish(r, clock_ms() + (int64_t)delay);
 		return;
 	}
 	struct conn *c = r->conn;
@@ -195,21 +200,22 @@ static void challenge(struct request *r)
 /* The mechanism is done. Its last words go with the OK, or before it where the client is older. */
 static void mech_done(struct request *r)
 {
-	if (r->io.out.ptr != NULL && !r->has_final_data) {
-		r->has_final_data = true;
-		r->final_data = arena_dup(&r->arena, r->io.out);
-		if (!r->final_resp_ok) {
-			challenge(r);
-			return;
-		}
-	}
 	if (!take_user(r))
 		return;
 	if (r->master == MASTER_WANTED) {
 		end_refused(r, "a mechanism without a password cannot log in as somebody else");
 		return;
 	}
-	end_success(r);
+	for (size_t i = 0; i < r->mech_fields.count; i++)
+		passdb_field_set(r, r->mech_fields.items[i].key, r->mech_fields.items[i].value);
+	if (r->io.out.ptr != NULL) {
+		r->has_final_data = true;
+		r->final_data = arena_dup(&r->arena, r->io.out);
+	}
+	if (r->has_final_data && !r->final_resp_ok)
+		challenge(r);
+	else
+		end_success(r);
 }
 
 static void step(struct request *r)
@@ -262,7 +268,7 @@ static void fill_context(struct request *r)
 	bool token = r->conn->type == LISTENER_TOKEN || r->conn->type == LISTENER_TOKEN_LOGIN;
 	mc->service = r->vars.v[VAR_SERVICE];
 	mc->session = r->vars.v[VAR_SESSION];
-	mc->cert_username = r->cert_username;
+	mc->cert_username = username_from_cert(r);
 	mc->anonymous_username = span_of(r->scope->auth->anonymous_username);
 	mc->realms = span_of(r->scope->auth->realms);
 	mc->hostname = span_of(hostname);
@@ -272,30 +278,31 @@ static void fill_context(struct request *r)
 	r->io.context = mc;
 }
 
-static bool cert_is_satisfied(struct request *r)
+static bool cert_is_satisfied(struct request *r, const char **why)
 {
 	const struct auth_settings *set = r->scope->auth;
-	if (set->ssl_require_client_cert && !r->valid_cert) {
-		auth_log_failure(r, "ssl", SPAN_LIT("Client didn't present valid SSL certificate"));
-		return false;
-	}
-	if (set->ssl_username_from_cert && r->cert_username.len == 0 && r->valid_cert) {
-		auth_log_failure(r, "ssl", SPAN_LIT("SSL certificate is missing username"));
-		return false;
-	}
-	return true;
+	if (set->ssl_require_client_cert && !r->valid_cert)
+		*why = "Client didn't present valid SSL certificate";
+	else if (set->ssl_require_client_cert && set->ssl_username_from_cert &&
+		 r->cert_username.len == 0)
+		*why = "SSL certificate didn't contain username";
+	else
+		return true;
+	auth_log_failure(r, "ssl", span_of(*why));
+	return false;
 }
 
 void login_start(struct request *r, struct span initial)
 {
 	r->mech_state = arena_alloc(&r->arena, r->mech->state_size);
-	r->io = (struct mech_io){.arena = &r->arena, .fields = &r->fields};
+	r->io = (struct mech_io){.arena = &r->arena, .fields = &r->mech_fields};
 	r->vars.v[VAR_MECH] = span_of(r->mech->name);
 	if (r->valid_cert)
 		r->vars.v[VAR_CERT] = SPAN_LIT("valid");
 	fill_context(r);
-	if (!cert_is_satisfied(r)) {
-		login_refuse_now(r, REPLY_NONE, NULL);
+	const char *why;
+	if (!cert_is_satisfied(r, &why)) {
+		login_refuse_now(r, REPLY_NONE, why);
 		return;
 	}
 	if (initial.ptr != NULL && !message_is_legal(r, initial))

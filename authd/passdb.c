@@ -273,7 +273,7 @@ void passdb_answered(struct request *r, const struct channel_answer *an)
 	if (v == VERDICT_OK) {
 		r->password_compared = r->password_compared || an->has_password;
 		if (secret_is_set(an->credential))
-			r->credential = an->credential;
+			r->credential = secret_dup(&r->arena, an->credential);
 	} else if (v != VERDICT_NEXT) {
 		roll_back(r);
 	}

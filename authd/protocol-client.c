@@ -223,7 +223,7 @@ static void take_auth(struct conn *c, const struct client *cl, struct span args)
 		conn_close(c, "BUG: AUTH has no service");
 		return;
 	}
-	request_set_scope(r);
+	request_params_done(r);
 	if (take_initial(r, cl, resp, &initial))
 		login_start(r, initial);
 	else

@@ -99,7 +99,7 @@ static void take_lookup(struct conn *c, enum request_kind kind, struct span args
 		request_free(r);
 		return;
 	}
-	request_set_scope(r);
+	request_params_done(r);
 	user = tab_unescape(&r->arena, user);
 	if (kind == REQUEST_USER)
 		lookup_user(r, user);
@@ -120,7 +120,7 @@ static void take_list(struct conn *c, struct span args)
 		return;
 	}
 	take_params(r, args);
-	request_set_scope(r);
+	request_params_done(r);
 	lookup_list(r);
 }
 

@@ -12,6 +12,7 @@
 #include "authd/lookup.h"
 #include "authd/passdb.h"
 #include "authd/userdb.h"
+#include "base/encode.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -180,6 +181,7 @@ struct request *request_new(struct conn *c, enum request_kind kind, uint32_t id)
 	r->deadline.fire = deadline_passed;
 	r->fields = fields_in(&r->arena);
 	r->userdb = fields_in(&r->arena);
+	r->mech_fields = fields_in(&r->arena);
 	r->vars.passdb = &r->fields;
 	r->vars.userdb = &r->userdb;
 	r->serial = slot_take(f->requests, r);
@@ -278,9 +280,37 @@ void request_set_scope(struct request *r)
 	r->scope = generation_scope(r->generation, r->vars.v[VAR_SERVICE]);
 }
 
+void request_params_done(struct request *r)
+{
+	/* a proxy tells the direct peer's addresses only where they differ */
+	static const struct {
+		enum var real, other;
+	} reals[] = {
+	    {VAR_REAL_LIP, VAR_LIP},
+	    {VAR_REAL_RIP, VAR_RIP},
+	    {VAR_REAL_LPORT, VAR_LPORT},
+	    {VAR_REAL_RPORT, VAR_RPORT},
+	};
+	struct span *v = r->vars.v;
+	for (size_t i = 0; i < ARRAY_LEN(reals); i++) {
+		if (v[reals[i].real].ptr == NULL)
+			v[reals[i].real] = v[reals[i].other];
+	}
+	request_set_scope(r);
+}
+
 /* ---- parameters ---- */
 
-enum param_kind { PARAM_TEXT, PARAM_IP, PARAM_PORT, PARAM_FLAG, PARAM_SECURED, PARAM_SPAN };
+enum { FORWARD_FIELDS_MAX = 64 };
+enum param_kind {
+	PARAM_TEXT,
+	PARAM_IP,
+	PARAM_PORT,
+	PARAM_FLAG,
+	PARAM_SECURED,
+	PARAM_SPAN,
+	PARAM_FORWARD,
+};
 
 #define SPAN(s)                                                                                    \
 	{                                                                                          \
@@ -315,7 +345,7 @@ static const struct param {
     {SPAN("final-resp-ok"), PARAM_FLAG, offsetof(struct request, final_resp_ok)},
     {SPAN("debug"), PARAM_FLAG, offsetof(struct request, debug)},
     {SPAN("cert_username"), PARAM_SPAN, offsetof(struct request, cert_username)},
-    {SPAN("forward_fields"), PARAM_SPAN, offsetof(struct request, forward_fields)},
+    {SPAN("forward_fields"), PARAM_FORWARD, 0},
 };
 
 static bool is_ip(struct span s)
@@ -330,6 +360,24 @@ static bool is_port(struct span s)
 {
 	uint32_t port;
 	return span_to_u32(s, &port) && port <= UINT16_MAX;
+}
+
+/*
+ * What a proxy in front of ours hands on: a list of "key=value", escaped once
+ * more. They become extra fields, all of them named forward_*: what comes from
+ * outside must not pass for a passdb's word.
+ */
+static void take_forward_fields(struct request *r, struct span list)
+{
+	struct span one, key;
+	for (int n = 0; n < FORWARD_FIELDS_MAX && span_split(&list, '\t', &one); n++) {
+		struct span value = tab_unescape(&r->arena, one);
+		if (!span_split(&value, '=', &key) || key.len == 0)
+			continue;
+		if (!span_starts(key, "forward_"))
+			key = arena_join(&r->arena, SPAN_LIT("forward_"), key);
+		fields_set(&r->fields, key, value);
+	}
 }
 
 void request_param(struct request *r, struct span key, struct span value)
@@ -364,6 +412,9 @@ void request_param(struct request *r, struct span key, struct span value)
 		break;
 	case PARAM_SPAN:
 		*(struct span *)(void *)at = arena_dup(&r->arena, value);
+		break;
+	case PARAM_FORWARD:
+		take_forward_fields(r, value);
 		break;
 	}
 }

@@ -70,13 +70,13 @@ struct request {
 	struct vars vars;
 	bool secured, valid_cert, no_penalty, nologin, final_resp_ok, debug;
 	struct span cert_username;
-	struct span forward_fields;
 
 	/* mechanism */
 	const struct mech *mech;
 	void *mech_state;
 	struct mech_io io;
-	struct mech_context *mech_context;
+	struct fields
+	    mech_fields; /* what the mechanism itself tells, to be taken when it is done */
 
 	/* the user, and what is known of him */
 	bool user_set; /* vars.v[VAR_USER] went through normalisation */
@@ -163,7 +163,8 @@ void request_free(struct request *r);
 bool request_holds_closing(const struct request *r);
 void request_set_state(struct request *r, enum request_state s);
 void request_forget_id(struct request *r);
-void request_set_scope(struct request *r); /* from the service */
+void request_set_scope(struct request *r);   /* from the service */
+void request_params_done(struct request *r); /* what all parameters together imply */
 /* (Re)starts the time in which the client must be answered. */
 void request_restart_deadline(struct request *r);
 

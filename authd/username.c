@@ -83,6 +83,12 @@ static bool split_master(struct request *r, struct span *authcid, struct span *a
 	return authzid->len > 0;
 }
 
+struct span username_from_cert(const struct request *r)
+{
+	bool counts = r->scope->auth->ssl_username_from_cert && r->valid_cert;
+	return counts ? r->cert_username : SPAN_NULL;
+}
+
 bool username_set_login(
     struct request *r, struct span authcid, struct span authzid, struct err *err)
 {
@@ -94,16 +100,20 @@ bool username_set_login(
 		return err_set(err, EX_DATAERR, "Empty username for a master user login");
 	v->v[VAR_ORIGINAL_USER] = arena_dup(&r->arena, authcid);
 	v->v[VAR_AUTH_USER] = v->v[VAR_ORIGINAL_USER];
-	struct span user = username_normalise(r, authcid, err);
+	struct span certified = username_from_cert(r);
+	struct span user = username_normalise(r, certified.len > 0 ? certified : authcid, err);
 	if (user.ptr == NULL)
 		return false;
 	v->v[VAR_USER] = user;
 	r->user_set = true;
-	if (authzid.len == 0 || span_eq(authzid, authcid))
+	if (authzid.len == 0)
 		return true;
-	v->v[VAR_LOGIN_USER] = username_normalise(r, authzid, err);
-	if (v->v[VAR_LOGIN_USER].ptr == NULL)
+	struct span target = username_normalise(r, authzid, err);
+	if (target.ptr == NULL)
 		return false;
+	if (span_eq(target, user))
+		return true;
+	v->v[VAR_LOGIN_USER] = target;
 	r->master = MASTER_WANTED;
 	return true;
 }

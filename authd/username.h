@@ -22,6 +22,10 @@ struct span username_normalise(struct request *r, struct span raw, struct err *e
 bool username_set_login(
     struct request *r, struct span authcid, struct span authzid, struct err *err) MUST_CHECK;
 
+/* The name out of a certificate that was checked, where it counts more than what the client says.
+ */
+struct span username_from_cert(const struct request *r);
+
 /* The same for a lookup: no master separator. */
 bool username_set_lookup(struct request *r, struct span name, struct err *err) MUST_CHECK;
 

@@ -102,9 +102,14 @@ static void test_flags(void **state UNUSED)
 	param(&k, "final-resp-ok");
 	assert_true(r->debug && r->secured && r->no_penalty && r->valid_cert && r->final_resp_ok);
 	param(&k, "cert_username=joe");
-	param(&k, "forward_fields=a=b");
+	param(&k, "forward_fields=a=b\tforward_c=d\tproxy\tuserdb_uid=0\t=\t\te=f\x01tg");
 	assert_true(span_eq_str(r->cert_username, "joe"));
-	assert_true(span_eq_str(r->forward_fields, "a=b"));
+	assert_int_equal(r->fields.count, 5);
+	assert_true(span_eq_str(fields_get(&r->fields, "forward_a"), "b"));
+	assert_true(span_eq_str(fields_get(&r->fields, "forward_c"), "d"));
+	assert_true(span_eq_str(fields_get(&r->fields, "forward_proxy"), ""));
+	assert_true(span_eq_str(fields_get(&r->fields, "forward_userdb_uid"), "0"));
+	assert_true(span_eq_str(fields_get(&r->fields, "forward_e"), "f\tg"));
 	kit_end(&k);
 }
 

@@ -69,6 +69,105 @@ def test_deny(start_server):
         assert (reply.cmd, reply.get("code")) == ("FAIL", "user_disabled")
 
 
+# ---- fields ----
+
+
+def test_real_addresses_default_to_the_others(start_server):
+    server = start_server(text=conf(static(
+        "password=secret a=%{real_rip} b=%{real_lip} c=%{real_rport} d=%{real_lport}")))
+    with server.client() as c:
+        reply = c.login("tim", "secret", "lip=192.0.2.1", "rip=192.0.2.2", "lport=143", "rport=999")
+        assert [reply.get(k) for k in "abcd"] == ["192.0.2.2", "192.0.2.1", "999", "143"]
+        reply = c.login("tim", "secret", "lip=192.0.2.1", "rip=192.0.2.2", "real_rip=192.0.2.3")
+        assert [reply.get(k) for k in "ab"] == ["192.0.2.3", "192.0.2.1"]
+
+
+def test_forward_fields(start_server):
+    """They are told back, serve templates, and outlive passdbs that fail."""
+    server = start_server(text=conf(
+        passdb(args="@passwd@.masters"), static("password=secret seen=%{passdb:forward_one}")))
+    with server.client() as c:
+        reply = c.login("tim", "secret", "forward_fields=one=1\ttwo=a\x01tb")
+        assert (reply.get("forward_one"), reply.get("forward_two")) == ("1", "a\tb")
+        assert reply.get("seen") == "1"
+
+
+@pytest.mark.authd_only("dovecot-auth takes them for the passdb's own fields")
+@pytest.mark.parametrize("field", ["nopassword", "proxy", "userdb_uid", "nodelay"])
+def test_forward_fields_without_value_are_no_passdb_fields(start_server, field):
+    server = start_server(text=conf(passdb()))
+    with server.client() as c:
+        reply = c.login("sue", users.WRONG, "forward_fields=" + field)
+        assert reply.cmd == "FAIL" and not reply.has(field)
+        reply = c.login("sue", users.PASSWORDS["sue"], "forward_fields=" + field)
+        assert reply.cmd == "OK" and not reply.has(field) and reply.has("forward_" + field)
+
+
+# ---- certificates ----
+
+CERT = "valid-client-cert", "cert_username=anna@example.com"
+
+
+def test_name_from_the_certificate(start_server):
+    server = start_server(text="auth_ssl_username_from_cert = yes\n" + conf(passdb()))
+    password = users.PASSWORDS["anna@example.com"]
+    with server.client() as c:
+        reply = c.login("tim", password, *CERT)
+        assert (reply.cmd, reply.get("user")) == ("OK", "anna@example.com")
+        assert reply.get("original_user") == "tim"
+        assert c.login("tim", users.PASSWORDS["tim"], *CERT).cmd == "FAIL"
+
+
+def test_name_from_the_certificate_only_when_wanted(start_server):
+    server = start_server(text=conf(passdb()))
+    with server.client() as c:
+        assert c.login("tim", users.PASSWORDS["tim"], *CERT).get("user") == "tim"
+
+
+def test_certificate_required(start_server):
+    server = start_server(text="auth_ssl_require_client_cert = yes\n" + conf(passdb()))
+    with server.client() as c:
+        reply = c.login("tim", users.PASSWORDS["tim"])
+        assert (reply.cmd, reply.args) == \
+            ("FAIL", ["reason=Client didn't present valid SSL certificate"])
+        assert c.login("tim", users.PASSWORDS["tim"], "valid-client-cert").cmd == "OK"
+
+
+@pytest.mark.parametrize("require, reply", [
+    ("yes", b"FAIL\t1\treason=SSL certificate didn't contain username"), ("no", None)])
+def test_certificate_without_a_name(start_server, require, reply):
+    server = start_server(text="auth_ssl_username_from_cert = yes\n"
+                          "auth_ssl_require_client_cert = %s\n" % require + conf(passdb()))
+    with server.client() as c:
+        got = c.login("tim", users.PASSWORDS["tim"], "valid-client-cert")
+        assert (got.line == reply if reply else got.cmd == "OK"), got
+
+
+@pytest.mark.parametrize("authzid", [
+    "tim", pytest.param("Tim", marks=pytest.mark.authd_only("dovecot-auth takes him for another"))])
+def test_authzid_of_the_same_user(start_server, authzid):
+    server = start_server(text=conf(passdb()))
+    with server.client() as c:
+        assert c.auth("PLAIN", resp=plain("tim", users.PASSWORDS["tim"], authzid)).cmd == "OK"
+
+
+# ---- userdbs ----
+
+
+def test_token_login_tells_the_service(start_server):
+    server = start_server()
+    with server.client("auth-login") as c, server.master() as m:
+        id = c.login("tim", users.PASSWORDS["tim"], "session=s1", service="imap").id
+        token = m.ask("REQUEST", c.pid, id, c.cookie, "session_pid=%d" % os.getpid(),
+                      "request_auth_token").get("auth_token")
+        with server.client("token-login/tokenlogin") as t:
+            message = "\0".join(["imap", str(os.getpid()), "tim", "s1", token])
+            ok = t.auth("DOVECOT-TOKEN", resp=b64(message), service="imap")
+            assert ok.cmd == "OK" and not ok.has("userdb_client_service")
+            reply = m.ask("REQUEST", t.pid, ok.id, t.cookie, "session_pid=%d" % os.getpid())
+            assert reply.get("client_service") == "imap"
+
+
 # ---- log lines ----
 
 
