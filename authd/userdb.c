@@ -33,16 +33,30 @@ static void verdict_known(struct request *r, enum verdict v, struct span detail)
 		lookup_userdb_done(r, chain_userdb_end(c));
 }
 
+static void succeed(struct request *r)
+{
+	bool good = userdb_fields_expand(r, r->db->set->override_fields);
+	verdict_known(r, good ? VERDICT_OK : VERDICT_INTERNAL, SPAN_NULL);
+}
+
 /* prefetch has no backend: it is whether the passdb said anything for the userdb */
 static void answer_prefetch(struct request *r)
 {
 	if (r->prefetched)
-		verdict_known(r, VERDICT_OK, SPAN_NULL);
+		succeed(r);
 	else if (r->userdb_chain.count == 1)
 		verdict_known(r, VERDICT_INTERNAL,
 		    SPAN_LIT("passdb didn't return userdb entries, and there is no other userdb"));
 	else
 		verdict_known(r, VERDICT_UNKNOWN_USER, SPAN_NULL);
+}
+
+/* The passdbs tell whether there is such a user; then comes db, or the end if it is NULL. */
+static void check_existence(struct request *r, const struct config_db *db)
+{
+	r->checking_existence = true;
+	r->existence_db = db;
+	passdb_start(r, false, "");
 }
 
 static void ask_next(struct request *r)
@@ -61,9 +75,7 @@ static void ask_next(struct request *r)
 	} else if (r->db->pool < 0) {
 		answer_prefetch(r);
 	} else if (r->db->assumes_user && !r->after_login) {
-		r->checking_existence = true;
-		r->existence_db = r->db;
-		passdb_start(r, false, "");
+		check_existence(r, r->db);
 	} else {
 		ask_pool(r);
 	}
@@ -73,43 +85,48 @@ void userdb_existence_known(struct request *r, enum verdict v)
 {
 	r->checking_existence = false;
 	r->db = r->existence_db;
+	struct span why = SPAN_LIT("the passdb could not tell whether the user exists");
 	switch (v) {
 	case VERDICT_OK:
-		ask_pool(r);
 		break;
 	case VERDICT_NO_SCHEME:
-		verdict_known(r, VERDICT_INTERNAL,
-		    SPAN_LIT("passdb doesn't support lookups, can't verify user's existence"));
+		why = SPAN_LIT("passdb doesn't support lookups, can't verify user's existence");
+		v = VERDICT_INTERNAL;
 		break;
 	case VERDICT_INTERNAL:
-		verdict_known(r, VERDICT_INTERNAL,
-		    SPAN_LIT("the passdb could not tell whether the user exists"));
 		break;
 	default:
-		verdict_known(r, VERDICT_UNKNOWN_USER, SPAN_NULL);
+		v = VERDICT_UNKNOWN_USER;
 	}
+	if (r->db == NULL)
+		lookup_userdb_done(r, v);
+	else if (v == VERDICT_OK)
+		ask_pool(r);
+	else
+		verdict_known(r, v, v == VERDICT_INTERNAL ? why : SPAN_NULL);
 }
 
 void userdb_start(struct request *r)
 {
 	const struct scope *s = r->scope;
 	r->userdb_chain = chain_of(s->userdbs, s->userdb_count);
-	if (s->userdb_count == 0) {
+	/* without a userdb, whom a passdb knows is a user: one without fields */
+	if (s->userdb_count > 0)
+		ask_next(r);
+	else if (r->after_login)
 		lookup_userdb_done(r, VERDICT_OK);
-		return;
-	}
-	ask_next(r);
+	else
+		check_existence(r, NULL);
 }
 
 void userdb_answered(struct request *r, const struct channel_answer *an)
 {
-	enum verdict v = an->verdict;
 	request_set_state(r, REQUEST_MECH);
-	if (v == VERDICT_OK) {
-		for (size_t i = 0; i < an->fields.count; i++)
-			userdb_field_set(r, an->fields.items[i].key, an->fields.items[i].value);
-		if (!userdb_fields_expand(r, r->db->set->override_fields))
-			v = VERDICT_INTERNAL;
+	if (an->verdict != VERDICT_OK) {
+		verdict_known(r, an->verdict, an->detail);
+		return;
 	}
-	verdict_known(r, v, an->detail);
+	for (size_t i = 0; i < an->fields.count; i++)
+		userdb_field_set(r, an->fields.items[i].key, an->fields.items[i].value);
+	succeed(r);
 }

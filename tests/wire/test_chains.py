@@ -154,6 +154,32 @@ def test_authzid_of_the_same_user(start_server, authzid):
 # ---- userdbs ----
 
 
+def test_without_a_userdb_the_passdb_knows_who_exists(start_server):
+    server = start_server(text=HEAD % "no" + passdb())
+    with server.master() as m:
+        assert m.user("tim").cmd == "USER"
+        assert m.user("nobody-here").cmd == "NOTFOUND"
+
+
+def test_override_fields_of_prefetch(start_server):
+    text = HEAD % "no" + static("password=secret userdb_uid=1000 userdb_gid=1000 userdb_home=/h")
+    server = start_server(text=text + """
+userdb {
+  driver = prefetch
+  override_fields = quota_rule=*:storage=1G
+}
+userdb {
+  driver = passwd-file
+  args = @passwd@
+}
+""")
+    with server.client("auth-login") as c, server.master() as m:
+        id = c.login("tim", "secret", service="imap").id
+        reply = m.ask("REQUEST", c.pid, id, c.cookie, "session_pid=%d" % os.getpid())
+        assert (reply.cmd, reply.get("home")) == ("USER", "/h")
+        assert reply.get("quota_rule") == "*:storage=1G"
+
+
 def test_token_login_tells_the_service(start_server):
     server = start_server()
     with server.client("auth-login") as c, server.master() as m:
