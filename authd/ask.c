@@ -16,9 +16,11 @@ static struct request **place_of(struct generation *g, const struct cache_key *k
 
 static struct request *find_same(struct request *r)
 {
-	struct request *other = *place_of(r->generation, &r->cache_key);
+	const struct cache_key *key = &r->cache_key;
+	struct request *other = *place_of(r->generation, key);
 	for (; other != NULL; other = other->next_asking) {
-		if (memcmp(&other->cache_key, &r->cache_key, sizeof(r->cache_key)) != 0)
+		if (memcmp(other->cache_key.bytes, key->bytes, sizeof(key->bytes)) != 0 ||
+		    !cache_is_current(r->generation->cache, &other->cache_key))
 			continue;
 		/* the key is about everything but the password */
 		if (r->ticket.ask != CHANNEL_VERIFY ||
@@ -72,13 +74,15 @@ void ask_backend(
 		return;
 	}
 	struct channel_question q = pool_question(r);
+	int64_t now = clock_ms();
 	r->cache_key = cache_key_of(g->cache, (uint32_t)pool, p->epoch, &q, p->needs);
-	if (cache_answer(g->cache, &r->cache_key, &q, CACHE_FRESH, clock_ms(), &r->arena, &an)) {
+	if (cache_answer(g->cache, &r->cache_key, &q, CACHE_FRESH, now, &r->arena, &an)) {
 		r->from_cache = true;
 		request_answered(r, &an);
 		return;
 	}
-	struct request *same = find_same(r);
+	/* nobody waits for an answer past the deadline, whose timer has fired by then */
+	struct request *same = now < r->deadline_ms ? find_same(r) : NULL;
 	if (same != NULL) {
 		follow(r, same);
 		return;
@@ -87,20 +91,33 @@ void ask_backend(
 	pool_ask(r);
 }
 
+/*
+ * The followers get one of them as their leader, who asks again: the last,
+ * whose deadline is the latest, so that this does not happen once for each.
+ */
+static void hand_over(struct request *r)
+{
+	struct request *f, *heir = TAILQ_LAST(&r->followers, request_list);
+	if (heir == NULL)
+		return;
+	stop_following(heir);
+	lead(heir);
+	while ((f = TAILQ_FIRST(&r->followers)) != NULL) {
+		stop_following(f);
+		follow(f, heir);
+	}
+	pool_ask(heir);
+}
+
 void ask_forget(struct request *r)
 {
-	struct request *f;
 	pool_forget(r);
 	if (r->follows != NULL)
 		stop_following(r);
 	if (!r->leads)
 		return;
 	stop_leading(r);
-	while ((f = TAILQ_FIRST(&r->followers)) != NULL) {
-		struct pool_ticket t = f->ticket;
-		stop_following(f);
-		ask_backend(f, (int)t.pool->index, t.ask, t.flags, t.scheme);
-	}
+	hand_over(r);
 }
 
 /* The backend is down: what it said the last time may do, where the administrator allows it. */
@@ -108,7 +125,8 @@ static void fall_back(
     struct request *r, const struct channel_question *q, struct channel_answer *an)
 {
 	struct channel_answer old;
-	if (!cache_answer(r->generation->cache, &r->cache_key, q, CACHE_EVEN_EXPIRED, clock_ms(),
+	if (r->cache_key.epoch != r->ticket.pool->epoch ||
+	    !cache_answer(r->generation->cache, &r->cache_key, q, CACHE_EVEN_EXPIRED, clock_ms(),
 		&r->arena, &old))
 		return;
 	log_warning("%s(%.*s): Falling back to expired data from cache: %.*s",
@@ -125,25 +143,48 @@ void ask_give_up(struct request *r, const char *why)
 	    .fields = fields_in(&r->arena),
 	};
 	struct channel_question q = pool_question(r);
-	if (r->leads)
+	if (r->leads || r->follows != NULL)
 		fall_back(r, &q, &an);
 	ask_forget(r);
 	request_answered(r, &an);
 }
 
-void ask_answered(struct request *r, struct channel_answer *an)
+/* To all who asked the same; nothing of it stays in the leader's arena. */
+static void share(struct request *r, const struct channel_answer *an)
 {
 	struct request *f;
+	while ((f = TAILQ_FIRST(&r->followers)) != NULL) {
+		struct channel_answer copy = *an;
+		copy.detail = arena_dup(&f->arena, an->detail);
+		copy.credential = secret_dup(&f->arena, an->credential);
+		stop_following(f);
+		f->from_cache = r->from_cache;
+		request_answered(f, &copy);
+	}
+}
+
+/* What a backend said before its data changed is for those who asked before. */
+static void ask_anew(struct request *r)
+{
+	struct request *f;
+	while ((f = TAILQ_FIRST(&r->followers)) != NULL) {
+		struct pool_ticket t = f->ticket;
+		stop_following(f);
+		ask_backend(f, (int)t.pool->index, t.ask, t.flags, t.scheme);
+	}
+}
+
+void ask_answered(struct request *r, struct channel_answer *an)
+{
 	if (!r->leads)
 		return;
 	struct channel_question q = pool_question(r);
 	stop_leading(r);
 	if (an->verdict == VERDICT_INTERNAL)
 		fall_back(r, &q, an);
+	else if (r->cache_key.epoch != r->ticket.pool->epoch)
+		ask_anew(r);
 	else
 		cache_keep(r->generation->cache, &r->cache_key, &q, an, clock_ms());
-	while ((f = TAILQ_FIRST(&r->followers)) != NULL) {
-		stop_following(f);
-		request_answered(f, an);
-	}
+	share(r, an);
 }

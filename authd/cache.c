@@ -10,15 +10,37 @@
 
 #include "base/mem.h"
 
-enum { DIGEST_SIZE = 32, BUCKETS_MIN = 256, ENTRY_TYPICAL = 256 };
+enum {
+	DIGEST_SIZE = 32,
+	BUCKETS_MIN = 4,
+	BUCKETS_MAX = 1 << 22,
+	ENTRY_TYPICAL = 256,
+	MALLOC_COST = 16, /* what an allocation takes beside its bytes */
+};
+
+/*
+ * What is common to the entries that a user's password stands behind: a query
+ * with %r or %s has many. So a new password seen with one of them makes the
+ * others doubtful. There while such entries are.
+ */
+struct person {
+	struct person *next; /* in its bucket */
+	unsigned char id[16];
+	unsigned char digest[DIGEST_SIZE]; /* of the newest password */
+	uint64_t asked;			   /* the question that showed it */
+	uint32_t changes, entries;
+};
 
 struct entry {
 	TAILQ_ENTRY(entry) use; /* most recently used first */
 	struct entry *next;	/* in its bucket */
-	struct cache_key key;
+	unsigned char key[16];
 	int64_t made_ms;
+	uint64_t asked;
+	struct person *person; /* a yes to VERIFY: the digest is of its password; else NULL */
+	uint32_t changes;      /* the person's when it was made; another number: doubtful */
 	enum verdict verdict;
-	bool has_password; /* a password was compared: the digest is of the right one */
+	bool has_password;
 	unsigned char digest[DIGEST_SIZE];
 	uint32_t user_len, fields_len;
 	char bytes[]; /* user, then the fields as the channel writes them */
@@ -29,9 +51,12 @@ struct cache {
 	unsigned char secret[crypto_generichash_KEYBYTES];
 	unsigned char key_secret[crypto_shorthash_siphashx24_KEYBYTES];
 	struct entry **buckets;
-	size_t bucket_count; /* a power of two */
+	struct person **persons;
+	size_t bucket_count; /* of both; a power of two */
 	TAILQ_HEAD(entries, entry) entries;
+	uint64_t room; /* what the tables leave of the size */
 	uint64_t used;
+	uint64_t asked, flushed; /* the last question's number; the last one's before a flush */
 	struct cache_stats stats;
 };
 
@@ -42,12 +67,64 @@ struct cache *cache_new(const struct cache_limits *limits)
 	randombytes_buf(c->secret, sizeof(c->secret));
 	randombytes_buf(c->key_secret, sizeof(c->key_secret));
 	c->bucket_count = BUCKETS_MIN;
-	while (c->bucket_count < limits->size / ENTRY_TYPICAL && c->bucket_count < 1U << 22)
+	while (c->bucket_count < limits->size / ENTRY_TYPICAL && c->bucket_count < BUCKETS_MAX)
 		c->bucket_count *= 2;
 	c->buckets = mem_alloc(c->bucket_count * sizeof(struct entry *));
+	c->persons = mem_alloc(c->bucket_count * sizeof(struct person *));
+	uint64_t tables = c->bucket_count * (sizeof(struct entry *) + sizeof(struct person *));
+	c->room = limits->size > tables ? limits->size - tables : 0;
 	TAILQ_INIT(&c->entries);
 	return c;
 }
+
+static void count(struct cache *c, bool negative, uint64_t entries, uint64_t size)
+{
+	c->used += size;
+	*(negative ? &c->stats.negative : &c->stats.positive) += entries;
+	*(negative ? &c->stats.negative_size : &c->stats.positive_size) += size;
+}
+
+static size_t bucket_of(const struct cache *c, const unsigned char id[16])
+{
+	uint64_t h;
+	memcpy(&h, id, sizeof(h));
+	return h & (c->bucket_count - 1);
+}
+
+/* ---- persons ---- */
+
+static struct person **find_person(const struct cache *c, const unsigned char id[16])
+{
+	struct person **at = &c->persons[bucket_of(c, id)];
+	while (*at != NULL && memcmp((*at)->id, id, sizeof((*at)->id)) != 0)
+		at = &(*at)->next;
+	return at;
+}
+
+/* One more entry of this person; made when there is none. */
+static struct person *person_hold(struct cache *c, const unsigned char id[16])
+{
+	struct person **at = find_person(c, id), *p = *at;
+	if (p == NULL) {
+		*at = p = mem_alloc(sizeof(*p));
+		memcpy(p->id, id, sizeof(p->id));
+		count(c, false, 0, sizeof(*p) + MALLOC_COST);
+	}
+	p->entries++;
+	return p;
+}
+
+static void person_release(struct cache *c, struct person *p)
+{
+	if (--p->entries > 0)
+		return;
+	*find_person(c, p->id) = p->next;
+	count(c, false, 0, -(uint64_t)(sizeof(*p) + MALLOC_COST));
+	mem_wipe(p, sizeof(*p));
+	mem_free(&p);
+}
+
+/* ---- entries ---- */
 
 static size_t entry_size(const struct entry *e)
 {
@@ -59,30 +136,10 @@ static bool is_negative(const struct entry *e)
 	return e->verdict != VERDICT_OK;
 }
 
-static void count(struct cache *c, const struct entry *e, int sign)
+static struct entry **find(const struct cache *c, const unsigned char key[16])
 {
-	uint64_t size = entry_size(e) * (uint64_t)(int64_t)sign, one = (uint64_t)(int64_t)sign;
-	c->used += size;
-	if (is_negative(e)) {
-		c->stats.negative += one;
-		c->stats.negative_size += size;
-	} else {
-		c->stats.positive += one;
-		c->stats.positive_size += size;
-	}
-}
-
-static struct entry **place_of(const struct cache *c, const struct cache_key *key)
-{
-	uint64_t h;
-	memcpy(&h, key->bytes, sizeof(h));
-	return &c->buckets[h & (c->bucket_count - 1)];
-}
-
-static struct entry **find(const struct cache *c, const struct cache_key *key)
-{
-	struct entry **at = place_of(c, key);
-	while (*at != NULL && memcmp(&(*at)->key, key, sizeof(*key)) != 0)
+	struct entry **at = &c->buckets[bucket_of(c, key)];
+	while (*at != NULL && memcmp((*at)->key, key, sizeof((*at)->key)) != 0)
 		at = &(*at)->next;
 	return at;
 }
@@ -92,7 +149,9 @@ static void drop(struct cache *c, struct entry **at)
 	struct entry *e = *at;
 	*at = e->next;
 	TAILQ_REMOVE(&c->entries, e, use);
-	count(c, e, -1);
+	count(c, is_negative(e), (uint64_t)-1, -(uint64_t)(entry_size(e) + MALLOC_COST));
+	if (e->person != NULL)
+		person_release(c, e->person);
 	mem_wipe(e, entry_size(e));
 	mem_free(&e);
 }
@@ -100,45 +159,72 @@ static void drop(struct cache *c, struct entry **at)
 void cache_free(struct cache **cache)
 {
 	struct cache *c = *cache;
-	struct entry *e;
 	if (c == NULL)
 		return;
-	while ((e = TAILQ_FIRST(&c->entries)) != NULL)
-		drop(c, find(c, &e->key));
+	cache_flush(c, SPAN_NULL);
 	mem_free(&c->buckets);
+	mem_free(&c->persons);
 	mem_wipe(c, sizeof(*c));
 	mem_free(cache);
 }
 
 /* ---- keys and digests ---- */
 
-struct cache_key cache_key_of(const struct cache *c, uint32_t pool, uint64_t epoch,
+static void hash_wiped(const struct cache *c, struct buffer *b, unsigned char out[16])
+{
+	/* keyed, so that nobody can make two questions meet */
+	crypto_shorthash_siphashx24(
+	    out, (unsigned char *)b->data + b->start, b->len, c->key_secret);
+	mem_wipe(b->data + b->start, b->len); /* fields of a passdb may hold secrets */
+	b->start = b->len = 0;
+}
+
+struct cache_key cache_key_of(struct cache *c, uint32_t pool, uint64_t epoch,
     const struct channel_question *q, uint64_t needs)
 {
 	static struct buffer inputs; /* used again and again */
-	struct cache_key key;
-	inputs.start = inputs.len = 0;
+	struct cache_key key = {
+	    .asked = ++c->asked,
+	    .epoch = epoch,
+	    .reads_password = (needs & VAR_BIT(VAR_PASSWORD)) != 0,
+	};
 	wire_put_u32(&inputs, pool);
 	wire_put_u64(&inputs, epoch);
 	channel_put_inputs(&inputs, q, needs);
-	/* keyed, so that nobody can make two questions meet */
-	crypto_shorthash_siphashx24(
-	    key.bytes, (unsigned char *)inputs.data, inputs.len, c->key_secret);
+	hash_wiped(c, &inputs, key.bytes);
+	struct span user = q->vars.v[VAR_USER];
+	wire_put_u32(&inputs, pool);
+	for (size_t i = 0; i < user.len; i++) {
+		char l = user.ptr[i];
+		buffer_append_char(&inputs, (char)(l >= 'A' && l <= 'Z' ? l + ('a' - 'A') : l));
+	}
+	hash_wiped(c, &inputs, key.person);
 	return key;
 }
 
-/* Of the password for this very entry: equal passwords of two users do not look equal. */
-static void make_digest(const struct cache *c, const struct cache_key *key, struct secret password,
-    unsigned char digest[DIGEST_SIZE])
+/* Of the password for this very person: equal passwords of two users do not look equal. */
+static void make_digest(const struct cache *c, const unsigned char person[16],
+    struct secret password, unsigned char digest[DIGEST_SIZE])
 {
 	crypto_generichash_state state;
 	struct span p = secret_reveal(password);
 	crypto_generichash_init(&state, c->secret, sizeof(c->secret), DIGEST_SIZE);
-	crypto_generichash_update(&state, key->bytes, sizeof(key->bytes));
+	crypto_generichash_update(&state, person, 16);
 	if (p.len > 0)
 		crypto_generichash_update(&state, (const unsigned char *)p.ptr, p.len);
 	crypto_generichash_final(&state, digest, DIGEST_SIZE);
 	mem_wipe(&state, sizeof(state));
+}
+
+static bool digest_eq(const unsigned char a[DIGEST_SIZE], const unsigned char b[DIGEST_SIZE])
+{
+	return sodium_memcmp(a, b, DIGEST_SIZE) == 0;
+}
+
+bool cache_is_current(const struct cache *c, const struct cache_key *earlier)
+{
+	const struct person *p = *find_person(c, earlier->person);
+	return earlier->asked > c->flushed && (p == NULL || p->asked <= earlier->asked);
 }
 
 /* ---- answering ---- */
@@ -148,17 +234,21 @@ static bool is_in_time(
 {
 	int64_t ttl = is_negative(e) ? c->limits.negative_ttl_ms : c->limits.ttl_ms;
 	int64_t age = now - e->made_ms;
-	return age < ttl || (use == CACHE_EVEN_EXPIRED && age - ttl < c->limits.expired_limit_ms);
+	if (age < ttl)
+		return true;
+	/* an outage must not look like an unknown user */
+	return use == CACHE_EVEN_EXPIRED && !is_negative(e) &&
+	       age - ttl < c->limits.expired_limit_ms;
 }
 
 static bool password_fits(
     const struct cache *c, const struct entry *e, const struct channel_question *q)
 {
 	unsigned char digest[DIGEST_SIZE];
-	if (q->ask != CHANNEL_VERIFY || !e->has_password)
+	if (e->person == NULL)
 		return true;
-	make_digest(c, &e->key, q->password, digest);
-	bool fits = sodium_memcmp(digest, e->digest, sizeof(digest)) == 0;
+	make_digest(c, e->person->id, q->password, digest);
+	bool fits = digest_eq(digest, e->digest);
 	mem_wipe(digest, sizeof(digest));
 	return fits;
 }
@@ -166,8 +256,9 @@ static bool password_fits(
 bool cache_answer(struct cache *c, const struct cache_key *key, const struct channel_question *q,
     enum cache_use use, int64_t now_ms, struct arena *a, struct channel_answer *an)
 {
-	struct entry *e = *find(c, key);
-	if (e == NULL || !is_in_time(c, e, use, now_ms) || !password_fits(c, e, q)) {
+	struct entry *e = *find(c, key->bytes);
+	bool doubtful = e != NULL && e->person != NULL && e->changes != e->person->changes;
+	if (e == NULL || doubtful || !is_in_time(c, e, use, now_ms) || !password_fits(c, e, q)) {
 		c->stats.misses += use == CACHE_FRESH;
 		return false;
 	}
@@ -183,81 +274,167 @@ bool cache_answer(struct cache *c, const struct cache_key *key, const struct cha
 
 /* ---- keeping ---- */
 
-static bool is_to_keep(
-    const struct cache *c, const struct channel_question *q, const struct channel_answer *an)
+static bool is_to_keep(const struct cache *c, const struct cache_key *key,
+    const struct channel_question *q, const struct channel_answer *an)
 {
+	/* a credential is a password, or as good as one */
+	bool credential = q->ask == CHANNEL_CREDENTIAL && q->scheme.len > 0;
 	if (q->ask == CHANNEL_LIST || secret_is_set(an->credential))
 		return false;
-	/* with a password that was not looked at there is nothing to know it again by */
-	if ((q->flags & ASK_SKIP_PASSWORD) != 0)
-		return false;
 	if (an->verdict == VERDICT_UNKNOWN_USER)
-		return c->limits.negative_ttl_ms > 0;
-	return an->verdict == VERDICT_OK;
+		/* a query that compares the password itself finds nobody when it is wrong */
+		return c->limits.negative_ttl_ms > 0 &&
+		       !(key->reads_password && q->ask == CHANNEL_VERIFY);
+	return an->verdict == VERDICT_OK && !credential;
+}
+
+/*
+ * Does an answer that is not kept end what is known? "Wrong password" is about
+ * another one, as a rule, or anybody could empty the cache.
+ */
+static bool is_the_end_of(const struct cache *c, const struct entry *e, const struct cache_key *key,
+    const struct channel_question *q, enum verdict v)
+{
+	if (v == VERDICT_INTERNAL)
+		return false;
+	bool about_password =
+	    v == VERDICT_MISMATCH || (v == VERDICT_UNKNOWN_USER && key->reads_password);
+	return !about_password || (e->person != NULL && password_fits(c, e, q));
 }
 
 static void make_room(struct cache *c, size_t size)
 {
 	struct entry *oldest;
-	while (
-	    c->used + size > c->limits.size && (oldest = TAILQ_LAST(&c->entries, entries)) != NULL)
-		drop(c, find(c, &oldest->key));
+	while (c->used + size > c->room && (oldest = TAILQ_LAST(&c->entries, entries)) != NULL)
+		drop(c, find(c, oldest->key));
+}
+
+/* False: the answer is older than what is known by now. */
+static bool take_password(struct person *p, const struct cache_key *key,
+    const unsigned char digest[DIGEST_SIZE], bool known_here)
+{
+	bool first = p->asked == 0;
+	if (!first && digest_eq(p->digest, digest))
+		return true;
+	if (!first && p->asked > key->asked)
+		return false;
+	/* one that was known here and is still right says nothing of the others */
+	if (known_here)
+		return true;
+	p->changes++;
+	p->asked = key->asked;
+	memcpy(p->digest, digest, DIGEST_SIZE);
+	return true;
+}
+
+static void put(struct cache *c, struct entry *e)
+{
+	struct entry **place = &c->buckets[bucket_of(c, e->key)];
+	e->next = *place;
+	*place = e;
+	TAILQ_INSERT_HEAD(&c->entries, e, use);
+	count(c, is_negative(e), 1, entry_size(e) + MALLOC_COST);
+}
+
+static struct entry *entry_new(const struct cache_key *key, const struct channel_question *q,
+    const struct channel_answer *an, int64_t now_ms)
+{
+	static struct buffer fields; /* used again and again */
+	struct span user = q->vars.v[VAR_USER];
+	wire_put_fields(&fields, &an->fields);
+	struct entry *e = mem_alloc(sizeof(*e) + user.len + fields.len);
+	memcpy(e->key, key->bytes, sizeof(e->key));
+	e->made_ms = now_ms;
+	e->asked = key->asked;
+	e->verdict = an->verdict;
+	e->has_password = an->has_password;
+	e->user_len = (uint32_t)user.len;
+	e->fields_len = (uint32_t)fields.len;
+	if (user.len > 0)
+		memcpy(e->bytes, user.ptr, user.len);
+	memcpy(e->bytes + user.len, fields.data + fields.start, fields.len);
+	mem_wipe(fields.data + fields.start, fields.len);
+	fields.start = fields.len = 0;
+	return e;
+}
+
+static void entry_free(struct entry *e)
+{
+	mem_wipe(e, entry_size(e));
+	mem_free(&e);
+}
+
+/* Ties a yes to its password. False: it is older than what is known by now. */
+static bool bind_password(struct cache *c, struct entry *e, const struct cache_key *key,
+    const struct channel_question *q, const struct entry *old)
+{
+	make_digest(c, key->person, q->password, e->digest);
+	struct person *p = person_hold(c, key->person);
+	bool known_here = old != NULL && old->person == p && digest_eq(old->digest, e->digest);
+	if (!take_password(p, key, e->digest, known_here)) {
+		person_release(c, p);
+		return false;
+	}
+	e->person = p;
+	e->changes = p->changes;
+	return true;
 }
 
 void cache_keep(struct cache *c, const struct cache_key *key, const struct channel_question *q,
     const struct channel_answer *an, int64_t now_ms)
 {
-	static struct buffer fields;
-	struct entry **old = find(c, key);
-	/*
-	 * What is known is replaced by what is new: after a new password was right the
-	 * old one no longer is. A wrong password leaves the entry as it is, or anybody
-	 * could empty the cache.
-	 */
-	if (!is_to_keep(c, q, an)) {
-		if (*old != NULL && an->verdict != VERDICT_MISMATCH &&
-		    an->verdict != VERDICT_INTERNAL)
-			drop(c, old);
+	struct entry *old = *find(c, key->bytes);
+	if (key->asked <= c->flushed || (old != NULL && old->asked > key->asked))
+		return;
+	if (!is_to_keep(c, key, q, an)) {
+		if (old != NULL && is_the_end_of(c, old, key, q, an->verdict))
+			drop(c, find(c, key->bytes));
 		return;
 	}
-	if (*old != NULL)
-		drop(c, old);
-	struct span user = q->vars.v[VAR_USER];
-	fields.start = fields.len = 0;
-	wire_put_fields(&fields, &an->fields);
-	size_t size = sizeof(struct entry) + user.len + fields.len;
-	if (size > c->limits.size)
+	struct entry *e = entry_new(key, q, an, now_ms);
+	bool binds = an->verdict == VERDICT_OK && q->ask == CHANNEL_VERIFY;
+	if (binds && !bind_password(c, e, key, q, old)) {
+		entry_free(e);
 		return;
-	make_room(c, size);
-	struct entry *e = mem_alloc(size);
-	e->key = *key;
-	e->made_ms = now_ms;
-	e->verdict = an->verdict;
-	e->has_password = an->has_password;
-	e->user_len = (uint32_t)user.len;
-	e->fields_len = (uint32_t)fields.len;
-	memcpy(e->bytes, user.ptr, user.len);
-	memcpy(e->bytes + user.len, fields.data, fields.len);
-	if (e->has_password)
-		make_digest(c, key, q->password, e->digest);
-	struct entry **place = place_of(c, key);
-	e->next = *place;
-	*place = e;
-	TAILQ_INSERT_HEAD(&c->entries, e, use);
-	count(c, e, 1);
+	}
+	if (old != NULL)
+		drop(c, find(c, key->bytes));
+	make_room(c, entry_size(e) + MALLOC_COST);
+	if (c->used + entry_size(e) + MALLOC_COST <= c->room) {
+		put(c, e);
+		return;
+	}
+	if (e->person != NULL)
+		person_release(c, e->person);
+	entry_free(e);
 }
 
 /* ---- flushing, counting ---- */
+
+static bool is_about(const struct entry *e, struct span mask)
+{
+	if (span_matches(span_make(e->bytes, e->user_len), mask, true))
+		return true;
+	/* an alias: the backend said who it is */
+	struct wire_reader r = wire_reader_of(span_make(e->bytes + e->user_len, e->fields_len));
+	for (uint32_t n = wire_get_u32(&r); n > 0 && !r.failed; n--) {
+		struct span name = wire_get_span(&r), value = wire_get_span(&r);
+		if (!r.failed && span_eq_str(name, "user") && span_matches(value, mask, true))
+			return true;
+	}
+	return false;
+}
 
 size_t cache_flush(struct cache *c, struct span mask)
 {
 	struct entry *e, *next;
 	size_t n = 0;
+	c->flushed = c->asked; /* what is under way now was perhaps read before */
 	for (e = TAILQ_FIRST(&c->entries); e != NULL; e = next) {
 		next = TAILQ_NEXT(e, use);
-		if (mask.ptr != NULL && !span_matches(span_make(e->bytes, e->user_len), mask, true))
+		if (mask.ptr != NULL && !is_about(e, mask))
 			continue;
-		drop(c, find(c, &e->key));
+		drop(c, find(c, e->key));
 		n++;
 	}
 	return n;

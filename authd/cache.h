@@ -25,7 +25,12 @@ struct cache_limits {
 };
 
 struct cache_key {
-	unsigned char bytes[16];
+	unsigned char bytes[16]; /* of the whole question but the password */
+	unsigned char
+	    person[16];	     /* of pool and user name alone, whatever the case of its letters */
+	uint64_t asked;	     /* when: a number that grows with each question */
+	uint64_t epoch;	     /* of the pool */
+	bool reads_password; /* the backend sees it (%w): it may decide any answer */
 };
 
 struct cache_stats {
@@ -36,27 +41,40 @@ struct cache *cache_new(const struct cache_limits *limits);
 void cache_free(struct cache **cache);
 
 /* epoch: changes when the pool's backend said that its data changed */
-struct cache_key cache_key_of(const struct cache *c, uint32_t pool, uint64_t epoch,
+struct cache_key cache_key_of(struct cache *c, uint32_t pool, uint64_t epoch,
     const struct channel_question *q, uint64_t needs);
 
 enum cache_use {
 	CACHE_FRESH,	   /* within its time */
-	CACHE_EVEN_EXPIRED /* the backend is down: within expired_limit_ms after it */
+	CACHE_EVEN_EXPIRED /* the backend is down: a yes, within expired_limit_ms after it */
 };
 
 /*
- * Fills *an in the arena. With a VERIFY question the password must be the one
- * that was right the last time; another one is a miss, for the backend to
- * judge: a changed password works at once.
+ * May a new question with an equal key share the answer of one that was asked
+ * earlier and is under way? Not when the user was flushed since, or has shown
+ * a new password.
+ */
+bool cache_is_current(const struct cache *c, const struct cache_key *earlier);
+
+/*
+ * Fills *an in the arena. To VERIFY a yes is given only with the password that
+ * it was given for the last time, whether or not that was compared; another
+ * one is a miss, for the backend to judge: a changed password works at once.
  */
 bool cache_answer(struct cache *c, const struct cache_key *key, const struct channel_question *q,
     enum cache_use use, int64_t now_ms, struct arena *a, struct channel_answer *an);
 
-/* Keeps an answer, if it is one to keep; replaces what was known under the key. */
+/*
+ * Keeps an answer, if it is one to keep; replaces what was known under the key
+ * unless that is newer. A password that is new for the user makes doubtful what
+ * is known of him with another one: the backend is asked before it counts again.
+ */
 void cache_keep(struct cache *c, const struct cache_key *key, const struct channel_question *q,
     const struct channel_answer *an, int64_t now_ms);
 
-/* Forgets one user, or those whom a mask with wildcards matches, or (absent) all. Returns how many.
+/*
+ * Forgets one user, or those whom a mask with wildcards matches, or (absent)
+ * all, by the name asked for or the name answered. Returns how many entries.
  */
 size_t cache_flush(struct cache *c, struct span mask);
 

@@ -66,7 +66,10 @@ bool conn_peer_is_gone(const struct conn *c)
 static void free_requests(struct conn *c)
 {
 	struct request *r;
-	while ((r = TAILQ_FIRST(&c->requests)) != NULL)
+	/* the last first: it waits for the answer of an equal one rather than to be asked in its
+	 * place
+	 */
+	while ((r = TAILQ_LAST(&c->requests, request_list)) != NULL)
 		request_free(r);
 }
 

@@ -174,6 +174,9 @@ void generation_commit(struct generation *g)
 	}
 	if (f->current != NULL) {
 		generation_stop_listening(f->current);
+		/* only logins that are under way still ask it: its memory is the new one's */
+		if (f->current->cache != NULL)
+			cache_flush(f->current->cache, SPAN_NULL);
 		f->current->retired = true;
 	}
 	f->current = g;

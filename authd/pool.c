@@ -296,18 +296,35 @@ static void got_items(struct pool *p, struct pool_link *l, struct span payload, 
 		*broken = true;
 }
 
+/* What any of the workers looks at: a key must hold it, whoever will be asked. */
+static void note_needs(struct pool *p)
+{
+	struct pool_link *l;
+	uint64_t needs = 0;
+	TAILQ_FOREACH(l, &p->links, entry)
+	{
+		if (l->ready)
+			needs |= l->hello.needs;
+	}
+	/* what was asked by fewer inputs is no answer to a question with more */
+	if (needs != p->needs)
+		p->epoch++;
+	p->needs = needs;
+}
+
 static void got_hello(struct pool *p, struct pool_link *l, struct span payload, bool *broken)
 {
-	uint64_t epoch = l->hello.epoch;
+	/* a new worker may have newer data too; one that cannot tell always says 0 */
+	uint64_t epoch = l->ready ? l->hello.epoch : 0;
 	if (!channel_get_hello(payload, &l->hello) || l->hello.slots == 0) {
 		*broken = true;
 		return;
 	}
-	if (!l->ready || l->hello.epoch != epoch)
-		p->epoch++; /* a worker that is new may have newer data too */
+	if (l->hello.epoch != epoch)
+		p->epoch++;
 	l->ready = true;
 	p->can = l->hello.can;
-	p->needs = l->hello.needs;
+	note_needs(p);
 	note_up_or_down(p);
 }
 

@@ -170,17 +170,29 @@ static void take_request(struct conn *c, struct span args)
 	lookup_after_login(r, login);
 }
 
+static size_t flush_all(struct front *f, struct span mask)
+{
+	struct generation *g;
+	size_t count = 0;
+	/* the older ones as well: logins that began before a reload still ask theirs */
+	TAILQ_FOREACH(g, &f->generations, link)
+	{
+		if (g->cache != NULL)
+			count += cache_flush(g->cache, mask);
+	}
+	return count;
+}
+
 /* CACHE-FLUSH <id> [<user or mask>...]; without one: everything */
 static void take_cache_flush(struct conn *c, uint32_t id, struct span args)
 {
-	struct cache *cache = c->front->current->cache;
 	struct span user;
 	struct arena a = {0};
 	size_t count = 0;
-	if (cache != NULL && args.ptr == NULL)
-		count = cache_flush(cache, SPAN_NULL);
-	while (cache != NULL && span_split(&args, '\t', &user))
-		count += cache_flush(cache, tab_unescape(&a, user));
+	if (args.ptr == NULL)
+		count = flush_all(c->front, SPAN_NULL);
+	while (span_split(&args, '\t', &user))
+		count += flush_all(c->front, tab_unescape(&a, user));
 	arena_free(&a);
 	buffer_printf(conn_out(c), "OK\t%u\t%zu\n", id, count);
 }
