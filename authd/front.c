@@ -18,6 +18,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+enum { LINGER_DRAIN_MS = 2000 };
+
 /* ---- timers ---- */
 
 static const struct timeval tick_time = {0, WHEEL_TICK_MS * 1000};
@@ -113,7 +115,7 @@ static void drain(struct front *f)
 		struct request *r, *next;
 		for (r = TAILQ_FIRST(&c->requests); r != NULL; r = next) {
 			next = TAILQ_NEXT(r, conn_entry);
-			if (r->state == REQUEST_DELAY)
+			if (r->state == REQUEST_DELAY && r->verdict != VERDICT_OK)
 				request_finish(r);
 		}
 	}
@@ -183,13 +185,28 @@ static void on_control(evutil_socket_t fd, short what UNUSED, void *ctx)
 
 /* ---- the loop ---- */
 
+/* A login that has succeeded just now: its session is about to ask who the user is. */
+static bool has_fresh_login(const struct conn *c, int64_t now_ms)
+{
+	const struct request *r;
+	int64_t fresh = now_ms + REQUEST_CLIENT_MS - LINGER_DRAIN_MS;
+	TAILQ_FOREACH(r, &c->requests, conn_entry)
+	{
+		if (r->state == REQUEST_LINGER &&
+		    (int64_t)r->timer.due_tick * WHEEL_TICK_MS > fresh)
+			return true;
+	}
+	return false;
+}
+
 /* While draining: is everything answered? Logins that wait for their client are not waited for. */
 static bool is_drained(struct front *f)
 {
 	struct conn *c;
+	int64_t now_ms = clock_ms();
 	TAILQ_FOREACH(c, &f->conns, entry)
 	{
-		if (c->busy_count > 0 || c->out.len > 0)
+		if (c->busy_count > 0 || c->out.len > 0 || has_fresh_login(c, now_ms))
 			return false;
 	}
 	return true;

@@ -41,6 +41,7 @@ static void delay_then_finish(struct request *r, int64_t until_ms)
  */
 static void end_internal(struct request *r)
 {
+	struct conn *c = r->conn;
 	r->verdict = VERDICT_INTERNAL;
 	r->code = REPLY_TEMP_FAIL;
 	if (!r->nologin) {
@@ -51,20 +52,9 @@ static void end_internal(struct request *r)
 		delay_then_finish(r, clock_ms() + (int64_t)delay);
 		return;
 	}
-	struct conn *c = r->conn;
-	struct request *other;
 	r->close_instead = true;
-	c->close_when_idle = true;
-	request_forget_id(r);
-	TAILQ_FOREACH(other, &c->requests, conn_entry)
-	{
-		if (request_holds_closing(other)) {
-			request_set_state(r, REQUEST_DELAY);
-			front_timer_at(c->front, &r->timer, r->deadline_ms);
-			return;
-		}
-	}
-	request_finish(r);
+	delay_then_finish(r, r->deadline_ms);
+	request_close_when_idle(c);
 }
 
 static void end_failure(struct request *r, enum verdict v)

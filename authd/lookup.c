@@ -133,9 +133,12 @@ void lookup_list(struct request *r)
 void lookup_list_resume(struct request *r)
 {
 	uint32_t owed = r->list_owed;
+	if (owed == 0)
+		return;
 	r->list_owed = 0;
-	if (owed > 0)
-		pool_more(r, owed);
+	/* names keep coming: the list's deadline is about silence, not about its length */
+	request_restart_deadline(r);
+	pool_more(r, owed);
 }
 
 void lookup_list_items(struct request *r, struct wire_reader *items)
@@ -150,17 +153,19 @@ void lookup_list_items(struct request *r, struct wire_reader *items)
 		if (r->mask.len == 0 || span_matches(user, r->mask, true))
 			c->protocol->list_item(c, r, user);
 	}
-	/* names keep coming: the list's deadline is about silence, not about its length */
-	request_restart_deadline(r);
 	r->list_owed += count;
 	if (c->out.len < CONN_OUT_HIGH)
 		lookup_list_resume(r);
+	else
+		request_wait_for_reader(r);
 }
 
 void lookup_list_answered(struct request *r, const struct channel_answer *an)
 {
 	request_set_state(r, REQUEST_MECH);
 	r->asking = ASKING_NOTHING;
+	r->list_owed = 0; /* the next userdb has its own credit */
+	request_restart_deadline(r);
 	request_path_add(r, r->db->set->driver, an->verdict);
 	if (an->verdict != VERDICT_OK) {
 		r->list_incomplete = true;

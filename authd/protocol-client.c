@@ -179,9 +179,17 @@ static const struct mech *allowed_mech(struct conn *c, struct span name)
 	return generation_mech(c->front->current, name);
 }
 
-static void refuse_full(struct conn *c, uint32_t id)
+/* An outage too: those who take FAIL for a wrong password are told by closing. */
+static void refuse_full(struct conn *c, uint32_t id, struct span params)
 {
+	struct span field;
 	log_warning("too many requests at once; one is told to try again");
+	while (span_split(&params, '\t', &field)) {
+		if (span_eq_str(field, "nologin")) {
+			request_close_when_idle(c);
+			return;
+		}
+	}
 	buffer_printf(conn_out(c), "FAIL\t%u\tcode=temp_fail\n", id);
 }
 
@@ -206,9 +214,14 @@ static void take_auth(struct conn *c, const struct client *cl, struct span args)
 		conn_close(c, "BUG: AUTH with an id that is in use");
 		return;
 	}
+	if (c->front->draining) {
+		/* the next server takes it */
+		request_close_when_idle(c);
+		return;
+	}
 	struct request *r = request_new(c, REQUEST_LOGIN, id);
 	if (r == NULL) {
-		refuse_full(c, id);
+		refuse_full(c, id, args);
 		return;
 	}
 	r->mech = mech;
@@ -427,8 +440,6 @@ static void reply_fail(struct conn *c, struct request *r)
 
 static void client_reply(struct conn *c, struct request *r)
 {
-	if (r->close_instead)
-		return; /* the connection's end is the answer */
 	size_t from = conn_out(c)->len;
 	if (r->verdict == VERDICT_OK)
 		reply_ok(c, r);

@@ -138,15 +138,20 @@ static void deadline_passed(struct wheel_timer *t)
 		ask_give_up(r, "no answer in time");
 }
 
-static void set_deadline(struct request *r, int64_t now_ms)
+static void set_deadline(struct request *r, int64_t at_ms)
 {
-	r->deadline_ms = now_ms + (int64_t)r->conn->client_deadline_ms;
-	front_timer_at(r->conn->front, &r->deadline, r->deadline_ms);
+	r->deadline_ms = at_ms;
+	front_timer_at(r->conn->front, &r->deadline, at_ms);
 }
 
 void request_restart_deadline(struct request *r)
 {
-	set_deadline(r, clock_ms());
+	set_deadline(r, clock_ms() + (int64_t)r->conn->client_deadline_ms);
+}
+
+void request_wait_for_reader(struct request *r)
+{
+	set_deadline(r, clock_ms() + REQUEST_READER_MS);
 }
 
 static void timer_fired(struct wheel_timer *t)
@@ -191,13 +196,8 @@ struct request *request_new(struct conn *c, enum request_kind kind, uint32_t id)
 	TAILQ_INSERT_TAIL(&c->requests, r, conn_entry);
 	c->request_count++;
 	c->busy_count++; /* state MECH */
-	set_deadline(r, r->started_us / 1000);
+	set_deadline(r, r->started_us / 1000 + (int64_t)c->client_deadline_ms);
 	return r;
-}
-
-bool request_holds_closing(const struct request *r)
-{
-	return !r->close_instead && r->state != REQUEST_CLIENT;
 }
 
 static void close_if_idle(struct conn *c)
@@ -207,16 +207,24 @@ static void close_if_idle(struct conn *c)
 		return;
 	TAILQ_FOREACH(r, &c->requests, conn_entry)
 	{
-		if (request_holds_closing(r))
+		if (!r->close_instead && r->state != REQUEST_CLIENT)
 			return;
 	}
 	conn_close(c, NULL);
+}
+
+void request_close_when_idle(struct conn *c)
+{
+	c->close_when_idle = true;
+	close_if_idle(c);
 }
 
 void request_free(struct request *r)
 {
 	struct conn *c = r->conn;
 	struct generation *g = r->generation;
+	if (r->state == REQUEST_DELAY)
+		login_log_end(r); /* decided, but nobody is left to tell */
 	ask_forget(r);
 	request_set_state(r, REQUEST_DONE);
 	front_timer_stop(c->front, &r->timer);
@@ -239,7 +247,10 @@ void request_finish(struct request *r)
 {
 	struct conn *c = r->conn;
 	login_log_end(r);
-	if (!c->closing)
+	request_set_state(r, REQUEST_DONE);
+	if (r->close_instead)
+		conn_close(c, NULL);
+	else if (!c->closing)
 		c->protocol->reply(c, r);
 	bool lingers = r->kind == REQUEST_LOGIN && r->verdict == VERDICT_OK &&
 		       (c->type == LISTENER_LOGIN || c->type == LISTENER_TOKEN_LOGIN) &&

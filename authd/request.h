@@ -36,8 +36,9 @@ enum request_kind {
 };
 
 enum {
-	REQUEST_CLIENT_MS = 150 * 1000, /* how long a client may think, and a success lingers */
-	REQUEST_TABLE_MAX = 60000,	/* requests in the whole front */
+	REQUEST_CLIENT_MS = 150 * 1000,	    /* how long a client may think, and a success lingers */
+	REQUEST_READER_MS = 30 * 60 * 1000, /* how long a list's client may not read on */
+	REQUEST_TABLE_MAX = 60000,	    /* requests in the whole front */
 };
 
 /* Why a request did not succeed, for the client: the enumerated few that may reach the internet. */
@@ -158,15 +159,17 @@ struct request *request_find(struct conn *c, uint32_t id);
 struct request *request_by_serial(struct front *f, uint64_t serial);
 void request_free(struct request *r);
 
-/* Does an outage wait for it before it closes the connection? Not for one that waits for its
-   client: Postfix abandons an exchange without a word. */
-bool request_holds_closing(const struct request *r);
+/* Closes it as soon as none of its requests is at work: how an outage is told. Not waited for is
+   one that waits for its client: Postfix abandons an exchange without a word. */
+void request_close_when_idle(struct conn *c);
 void request_set_state(struct request *r, enum request_state s);
 void request_forget_id(struct request *r);
 void request_set_scope(struct request *r);   /* from the service */
 void request_params_done(struct request *r); /* what all parameters together imply */
 /* (Re)starts the time in which the client must be answered. */
 void request_restart_deadline(struct request *r);
+/* A list whose client does not read: not our fault, and not for ever. */
+void request_wait_for_reader(struct request *r);
 
 /* From the pool: the answer to the last pool_ask(). */
 void request_answered(struct request *r, const struct channel_answer *an);

@@ -1,6 +1,8 @@
 """The client protocol, line by line: handshake, AUTH, CONT, CANCEL, and what closes a connection."""
 
+import os
 import re
+import time
 
 import pytest
 
@@ -599,6 +601,18 @@ def test_shutdown_sends_waiting_failures(start_server):
         server.wait_log("Password mismatch")
         server.daemon.popen.terminate()
         assert c.reply_to(id).cmd == "FAIL"
+
+
+@pytest.mark.authd_only("dovecot-auth leaves sessions that begin to themselves")
+def test_shutdown_waits_for_sessions_that_begin(start_server):
+    server = start_server()
+    with server.client("auth-login") as c, server.master() as m:
+        id = c.login("tim", GOOD, service="imap").id
+        server.daemon.popen.terminate()
+        server.wait_log("shutting down")
+        time.sleep(0.2)
+        reply = m.ask("REQUEST", c.pid, id, c.cookie, "session_pid=%d" % os.getpid())
+        assert reply.cmd == "USER"
 
 
 @pytest.mark.authd_only("no delay goes past the client's deadline")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from lib import proc, users
+from lib import authserver, proc, users
 from lib.authproto import Conn, b64, plain
 
 GOOD = users.PASSWORDS["tim"]
@@ -275,6 +275,29 @@ def test_asker_that_never_reads_is_not_read_either(target):
         assert sent < 16 << 20
         with target.master() as other:
             assert other.user("tim").cmd == "USER"
+
+
+def test_list_whose_asker_is_slow(start_server):
+    """The deadline is about silence of the backend, not about an asker who has much to do."""
+    slow = authserver.Listener("slow-master", extra="    client_deadline = 1 secs\n")
+    server = start_server(listeners=authserver.STANDARD + ([slow] if authserver.KIND == "authd" else []))
+    lines = ["user%06d@example.com:{PLAIN}x:%d:%d::/home/user%06d::" % (i, users.UID, users.GID, i)
+             for i in range(50000)]
+    time.sleep(1.1)  # another second in the file's time
+    users.write_lines(server.passwd, lines)
+    with server.master(timeout=30) as m:
+        proc.wait_for("the new users", lambda: m.user("user049999@example.com").cmd == "USER")
+    name = "slow-master" if server.kind == "authd" else "auth-master"
+    with server.master(name, timeout=30) as m:
+        m.send("LIST", 1, "service=x")
+        time.sleep(2.5)
+        got = []
+        while True:
+            reply = m.reply()
+            if reply.cmd == "DONE":
+                break
+            got.append(reply)
+        assert len(got) == len(lines) and reply.args == [""]
 
 
 def test_list_that_nobody_reads(start_server):
