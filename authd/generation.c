@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { ACCEPT_BATCH = 64 };
+enum { ACCEPT_BATCH = 64, REST_MS = 200 };
 
 static void compile_dbs(struct generation *g, struct scope *s, const struct config_scope *from)
 {
@@ -118,17 +118,44 @@ struct generation *generation_new(
 
 /* ---- listening ---- */
 
+static void rest_is_over(struct wheel_timer *t)
+{
+	struct listener *l = CONTAINER_OF(t, struct listener, rest);
+	event_add(&l->event, NULL);
+}
+
+/* Clients wait in the listener's queue until there is room; the loop does not spin meanwhile. */
+static void listener_rest(struct listener *l, const char *why)
+{
+	static int64_t said_ms;
+	int64_t now_ms = clock_ms();
+	if (said_ms == 0 || now_ms - said_ms > 10000)
+		log_error("accept on %s: %s; clients have to wait", l->config->set->path, why);
+	said_ms = now_ms;
+	event_del(&l->event);
+	front_timer_at(l->front, &l->rest, now_ms + REST_MS);
+}
+
+static bool is_full(const struct front *f)
+{
+	unsigned limit = f->current->config->client_limit;
+	return limit > 0 && f->conn_count >= limit;
+}
+
 static void on_connect(evutil_socket_t fd, short what UNUSED, void *ctx)
 {
 	struct listener *l = ctx;
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		if (is_full(l->front)) {
+			listener_rest(l, "client_limit is reached");
+			return;
+		}
 		int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (client < 0 && errno == EINTR)
+		if (client < 0 && (errno == EINTR || errno == ECONNABORTED))
 			continue;
 		if (client < 0) {
-			if (errno != EAGAIN && errno != ECONNABORTED)
-				log_error(
-				    "accept on %s: %s", l->config->set->path, strerror(errno));
+			if (errno != EAGAIN)
+				listener_rest(l, strerror(errno));
 			return;
 		}
 		conn_accept(l, client);
@@ -143,6 +170,7 @@ void generation_set_listener(struct generation *g, size_t index, int fd, uid_t o
 	}
 	struct listener *l = &g->listeners[index];
 	l->fd = fd;
+	l->rest.fire = rest_is_over;
 	l->owner = owner;
 	l->group = group;
 	event_assign(&l->event, g->front->base, fd, EV_READ | EV_PERSIST, on_connect, l);
@@ -160,6 +188,7 @@ void generation_stop_listening(struct generation *g)
 		if (l->fd < 0)
 			continue;
 		event_del(&l->event);
+		front_timer_stop(g->front, &l->rest);
 		close(l->fd);
 		l->fd = -1;
 	}

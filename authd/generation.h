@@ -32,8 +32,9 @@ struct listener {
 	struct front *front;
 	const struct config_listener *config;
 	struct event event;
-	int fd;	     /* -1: not there (yet) */
-	uid_t owner; /* of the socket file */
+	struct wheel_timer rest; /* no room for clients: looks again then */
+	int fd;			 /* -1: not there (yet) */
+	uid_t owner;		 /* of the socket file */
 	gid_t group;
 };
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from lib import authserver, proc, users
-from lib.authproto import Conn, b64, plain
+from lib.authproto import AuthClient, Conn, b64, plain
 
 GOOD = users.PASSWORDS["tim"]
 QUICK = users.PASSWORDS["sue"]  # a cheap hash
@@ -298,6 +298,20 @@ def test_list_whose_asker_is_slow(start_server):
                 break
             got.append(reply)
         assert len(got) == len(lines) and reply.args == [""]
+
+
+@pytest.mark.authd_only("Dovecot's limit is the master process's")
+def test_client_limit(start_server):
+    server = start_server(service="  client_limit = 20\n")
+    held = [server.client() for _ in range(20)]
+    late = AuthClient(server.path("auth-client"), hello=False)
+    assert late.silent(1)
+    held.pop().close()
+    late.read_hello()
+    late.close()
+    for one in held:
+        one.close()
+    assert server.login_result() == "OK"
 
 
 def test_list_that_nobody_reads(start_server):
