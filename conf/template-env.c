@@ -49,7 +49,11 @@ static size_t resolve_body(struct arena *a, struct span text, size_t at, struct 
 {
 	for (size_t target; (target = hash_target(text, at)) != 0; at = target)
 		resolve_range(a, text, at, target, out);
-	if (!span_starts(span_skip(text, at), "env:"))
+	struct span body = span_skip(text, at);
+	/* the rest of these is a field's name and a plain default: no template to look into */
+	if (span_starts(body, "passdb:") || span_starts(body, "userdb:"))
+		return template_raw_end(text, at, '}');
+	if (!span_starts(body, "env:"))
 		return at;
 	at += strlen("env:");
 	size_t end = template_raw_end(text, at, '}'), name_end = template_raw_end(text, at, ':');
