@@ -82,7 +82,7 @@ void ask_backend(
 		return;
 	}
 	/* nobody waits for an answer past the deadline, whose timer has fired by then */
-	struct request *same = now < r->deadline_ms ? find_same(r) : NULL;
+	struct request *same = now < r->answer_by_ms ? find_same(r) : NULL;
 	if (same != NULL) {
 		follow(r, same);
 		return;

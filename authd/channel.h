@@ -14,7 +14,8 @@
 enum channel_type {
 	CHANNEL_HELLO = 1, /* worker -> front: first message, and again when needs change */
 	CHANNEL_ASK,	   /* front -> worker */
-	CHANNEL_ANSWER,	   /* worker -> front: exactly one for each ASK that was not cancelled */
+	CHANNEL_ANSWER,	   /* worker -> front: exactly one for each ASK, cancelled or not: its slot
+			      is free again */
 	CHANNEL_CANCEL,	   /* front -> worker: nobody waits for this serial any more */
 	CHANNEL_ITEMS,	   /* worker -> front: some names of a list */
 	CHANNEL_MORE,	   /* front -> worker: send this many names more */

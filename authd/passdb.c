@@ -178,6 +178,7 @@ static void ask(struct request *r)
 	/* of a deny passdb only who is in it matters, and no password needs to be hashed */
 	if (set->deny && (r->generation->pools[r->db->pool].can & CAN_SHOW) != 0)
 		scheme = "";
+	request_share_time(r, r->passdb_chain.next < r->passdb_chain.count);
 	ask_backend(
 	    r, r->db->pool, scheme == NULL ? CHANNEL_VERIFY : CHANNEL_CREDENTIAL, flags, scheme);
 }

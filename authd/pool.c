@@ -69,7 +69,7 @@ struct channel_question pool_question(struct request *r)
 	    .serial = r->serial,
 	    .ask = t->ask,
 	    .flags = t->flags,
-	    .deadline_ms = r->deadline_ms,
+	    .deadline_ms = r->answer_by_ms,
 	    .scheme = span_of(t->scheme),
 	    .vars = r->vars,
 	    .passdb_fields = r->fields,
@@ -121,7 +121,7 @@ void pool_ask(struct request *r)
 	TAILQ_INSERT_TAIL(&p->waiting, t, entry);
 	p->waiting_count++;
 	/* the deadline's timer has fired: nothing would end this question */
-	bool late = clock_ms() >= r->deadline_ms;
+	bool late = clock_ms() >= r->answer_by_ms;
 	if (!late && !is_down(p)) {
 		pump(p);
 		return;
@@ -135,7 +135,6 @@ static void ticket_clear(struct pool_ticket *t)
 	struct pool *p = t->pool;
 	if (t->link != NULL) {
 		TAILQ_REMOVE(&t->link->asked, t, entry);
-		t->link->asked_count--;
 	} else {
 		TAILQ_REMOVE(&p->waiting, t, entry);
 		p->waiting_count--;
@@ -149,14 +148,13 @@ void pool_forget(struct request *r)
 	struct pool_ticket *t = &r->ticket;
 	if (!t->asking)
 		return;
-	struct pool *p = t->pool;
 	if (t->link != NULL) {
+		/* its slot stays taken until the worker has answered: it may be stuck */
 		channel_put_cancel(&t->link->out, r->serial);
 		link_mark_dirty(t->link);
+		request_renew_serial(r);
 	}
 	ticket_clear(t);
-	if (p->waiting_count > 0)
-		pump(p);
 }
 
 void pool_more(struct request *r, uint32_t count)
@@ -232,8 +230,7 @@ static void link_dead(struct pool_link *l, const char *why)
 	struct pool *p = l->pool;
 	struct pool_ticket *t;
 	struct ticket_list given_up = TAILQ_HEAD_INITIALIZER(given_up);
-	log_warning("channel to a %s worker: %s; %zu questions are asked again", p->driver, why,
-	    l->asked_count);
+	size_t again = 0;
 	while ((t = TAILQ_LAST(&l->asked, ticket_list)) != NULL) {
 		ticket_clear(t);
 		if (t->tries >= TRIES_MAX || t->ask == CHANNEL_LIST) {
@@ -243,13 +240,16 @@ static void link_dead(struct pool_link *l, const char *why)
 		t->asking = true;
 		TAILQ_INSERT_HEAD(&p->waiting, t, entry);
 		p->waiting_count++;
+		again++;
 	}
+	log_warning(
+	    "channel to a %s worker: %s; %zu questions are asked again", p->driver, why, again);
 	link_unlink(l);
 	mem_free(&l);
 	note_up_or_down(p);
 	while ((t = TAILQ_FIRST(&given_up)) != NULL) {
 		TAILQ_REMOVE(&given_up, t, entry);
-		answer_internal(ticket_request(t), "the worker died twice over this question");
+		answer_internal(ticket_request(t), "the worker died over this question");
 	}
 	pump(p);
 }
@@ -259,11 +259,12 @@ static void link_dead(struct pool_link *l, const char *why)
 static void got_answer(struct pool *p, struct pool_link *l, struct span payload, bool *broken)
 {
 	uint64_t serial;
-	if (payload.len < sizeof(serial)) {
+	if (payload.len < sizeof(serial) || l->asked_count == 0) {
 		*broken = true;
 		return;
 	}
 	memcpy(&serial, payload.ptr, sizeof(serial));
+	l->asked_count--;
 	struct request *r = request_by_serial(p->front, serial);
 	if (r == NULL || r->ticket.link != l) {
 		p->late_answers++;

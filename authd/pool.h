@@ -37,7 +37,7 @@ struct pool_link {
 	bool ready; /* said hello */
 	struct channel_hello hello;
 	struct ticket_list asked;
-	size_t asked_count;
+	size_t asked_count; /* not answered yet, cancelled ones too */
 };
 
 struct pool {

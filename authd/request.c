@@ -84,6 +84,13 @@ static void slot_give(struct request_table *t, uint64_t serial)
 	t->used--;
 }
 
+void request_renew_serial(struct request *r)
+{
+	uint32_t index = (uint32_t)r->serial;
+	uint32_t turn = ++r->conn->front->requests->slots[index].turn;
+	r->serial = (uint64_t)turn << 32 | index;
+}
+
 struct request *request_by_serial(struct front *f, uint64_t serial)
 {
 	struct request_table *t = f->requests;
@@ -140,7 +147,7 @@ static void deadline_passed(struct wheel_timer *t)
 
 static void set_deadline(struct request *r, int64_t at_ms)
 {
-	r->deadline_ms = at_ms;
+	r->deadline_ms = r->answer_by_ms = at_ms;
 	front_timer_at(r->conn->front, &r->deadline, at_ms);
 }
 
@@ -152,6 +159,17 @@ void request_restart_deadline(struct request *r)
 void request_wait_for_reader(struct request *r)
 {
 	set_deadline(r, clock_ms() + REQUEST_READER_MS);
+}
+
+void request_share_time(struct request *r, bool more_to_ask)
+{
+	int64_t now_ms = clock_ms(), by_ms = r->deadline_ms;
+	if (more_to_ask && by_ms > now_ms)
+		by_ms = now_ms + (by_ms - now_ms) / 4 * 3;
+	if (by_ms == r->answer_by_ms)
+		return;
+	r->answer_by_ms = by_ms;
+	front_timer_at(r->conn->front, &r->deadline, by_ms);
 }
 
 static void timer_fired(struct wheel_timer *t)

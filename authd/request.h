@@ -64,8 +64,10 @@ struct request {
 	const struct scope *scope;
 	struct arena arena;
 	struct wheel_timer timer;    /* client, delay, linger */
-	struct wheel_timer deadline; /* when the client stops waiting */
+	struct wheel_timer deadline; /* at answer_by_ms */
 	int64_t started_us, deadline_ms;
+	int64_t
+	    answer_by_ms; /* when the question at hand is given up: the deadline, or before it */
 
 	/* what the client said */
 	struct vars vars;
@@ -168,6 +170,10 @@ void request_set_scope(struct request *r);   /* from the service */
 void request_params_done(struct request *r); /* what all parameters together imply */
 /* (Re)starts the time in which the client must be answered. */
 void request_restart_deadline(struct request *r);
+/* The question at hand leaves time for another backend, if there is one to ask after it. */
+void request_share_time(struct request *r, bool more_to_ask);
+/* What was asked under the old serial is nobody's any more. */
+void request_renew_serial(struct request *r);
 /* A list whose client does not read: not our fault, and not for ever. */
 void request_wait_for_reader(struct request *r);
 

@@ -14,6 +14,7 @@ static void ask_next(struct request *r);
 static void ask_pool(struct request *r)
 {
 	r->asking = ASKING_USERDB;
+	request_share_time(r, r->userdb_chain.next < r->userdb_chain.count);
 	ask_backend(r, r->db->pool, CHANNEL_USERDB, 0, NULL);
 }
 

@@ -109,8 +109,8 @@ static void consume_wiped(struct buffer *b, size_t n)
 
 static void answer(struct worker *w, struct job *job)
 {
-	if (!atomic_load(&job->cancelled))
-		channel_put_answer(&w->out, &job->answer);
+	/* to a cancelled one too: the front counts its slots by answers */
+	channel_put_answer(&w->out, &job->answer);
 	job_recycle(&w->jobs, job);
 }
 
@@ -156,7 +156,8 @@ static bool handle_cancel(struct worker *w, struct span payload)
 	struct job *job = job_table_find(&w->jobs, serial);
 	if (job != NULL && lane_cancel(&w->hub, job)) {
 		job_table_remove(&w->jobs, job);
-		job_recycle(&w->jobs, job);
+		job_answer(job, VERDICT_INTERNAL, "cancelled");
+		answer(w, job);
 	}
 	return true;
 }

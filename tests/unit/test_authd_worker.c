@@ -297,8 +297,14 @@ static void test_cancel(void **state)
 	channel_put_cancel(&b, 2);
 	channel_put_cancel(&b, 77); /* long answered */
 	kit_send(k, &b);
-	assert_int_equal(kit_answer(k).serial, 1);
-	assert_int_equal(kit_answer(k).serial, 3);
+	/* the cancelled one is answered too: that its slot is free */
+	bool answered[4] = {0};
+	for (int i = 0; i < 3; i++) {
+		struct channel_answer an = kit_answer(k);
+		assert_in_range(an.serial, 1, 3);
+		assert_false(answered[an.serial]);
+		answered[an.serial] = true;
+	}
 	assert_int_equal(kit_ask(k, CHANNEL_VERIFY, "tim", "pencil").verdict, VERDICT_OK);
 }
 

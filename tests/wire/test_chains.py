@@ -1,6 +1,7 @@
 """What chains of passdbs and userdbs, extra fields and parameters make of a login."""
 
 import os
+import signal
 
 import pytest
 
@@ -59,6 +60,18 @@ def test_healthy_passdb_behind_a_broken_one(start_server):
     server = start_server(text=conf(passdb(args="/proc/1/mem"), passdb()))
     with server.client() as c:
         assert c.login("tim", users.PASSWORDS["tim"]).cmd == "OK"
+
+
+@pytest.mark.authd_only("dovecot-auth waits for a stuck worker longer than its clients wait")
+def test_healthy_passdb_behind_a_stuck_one(start_server):
+    server = start_server(text=conf(passdb(args="@passwd@.masters"), static("password=secret")))
+    stuck = server.pids("worker passwd-file")[0]
+    os.kill(stuck, signal.SIGSTOP)
+    try:
+        with server.client() as c:
+            assert c.login("tim", "secret", "nologin").cmd == "OK"
+    finally:
+        os.kill(stuck, signal.SIGCONT)
 
 
 def test_deny(start_server):

@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import socket
 import time
 
@@ -275,6 +276,30 @@ def test_asker_that_never_reads_is_not_read_either(target):
         assert sent < 16 << 20
         with target.master() as other:
             assert other.user("tim").cmd == "USER"
+
+
+@pytest.mark.authd_only("the worker is authd's")
+def test_stuck_worker_and_many_who_give_up(start_server):
+    """Questions to a worker that answers nothing do not pile up, however many are cancelled."""
+    server = start_server()
+    pid = server.front_pid()
+    before = proc.rss_kib(pid)
+    workers = server.pids("worker")
+    for one in workers:
+        os.kill(one, signal.SIGSTOP)
+    try:
+        with server.client() as c:
+            for i in range(1, 200000, 500):
+                c.raw("".join("AUTH\t%d\tPLAIN\tservice=x\tresp=%s\nCANCEL\t%d\n"
+                              % (n, plain("tim", GOOD), n) for n in range(i, i + 500)))
+            c.start("PLAIN", id=4000000000)
+            assert c.reply_to(4000000000).cmd == "CONT"
+            assert proc.rss_kib(pid) - before < RSS_GROWTH_MAX
+    finally:
+        for one in workers:
+            os.kill(one, signal.SIGCONT)
+    proc.wait_for("the worker", lambda: server.login_result() == "OK")
+    assert server.front_pid() == pid
 
 
 def test_list_whose_asker_is_slow(start_server):
