@@ -1,5 +1,8 @@
 """Postfix's smtpd asks the server under test over its private socket."""
 
+import os
+import time
+
 import pytest
 
 from lib import authproto, proc, users
@@ -120,6 +123,35 @@ def test_outage_is_454(outage, way, password):
     for _ in range(3):
         with outage.smtp() as smtp:
             assert way(smtp, USER, password)[0] == 454
+
+
+@pytest.mark.authd_only("dovecot-auth's FAIL code=temp_fail makes Postfix say 535")
+def test_unreadable_file_is_454(postfix_pair):
+    mail, server = postfix_pair
+    os.chmod(server.passwd, 0)
+    try:
+        server.kill_workers()
+        with mail.smtp() as smtp:
+            for password in (GOOD, users.WRONG):
+                assert plain_in_one(smtp, USER, password)[0] == 454
+    finally:
+        os.chmod(server.passwd, 0o644)
+    proc.wait_for("the end of the outage", lambda: server.login_result() == "OK", 60)
+
+
+@pytest.mark.authd_only("to dovecot-auth a missing file means unknown user")
+def test_file_that_goes_away_is_never_535(postfix_pair):
+    """A worker that has read it may go on with what it has, or say that it cannot tell."""
+    mail, server = postfix_pair
+    os.rename(server.passwd, server.passwd + ".gone")
+    try:
+        for _ in range(20):
+            with mail.smtp() as smtp:
+                assert plain_in_one(smtp, USER, GOOD)[0] in (235, 454)
+            time.sleep(0.1)
+    finally:
+        os.rename(server.passwd + ".gone", server.passwd)
+    proc.wait_for("the end of the outage", lambda: server.login_result() == "OK", 60)
 
 
 @pytest.mark.authd_only("dovecot-auth's FAIL code=temp_fail makes Postfix say 535")

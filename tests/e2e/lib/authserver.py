@@ -154,11 +154,14 @@ class Authd(AuthServer):
     def reload(self):
         self.daemon.popen.send_signal(signal.SIGHUP)
 
+    def kill_workers(self):
+        for pid in self.pids("worker"):
+            os.kill(pid, signal.SIGKILL)
+
     def break_backend(self):
         """The users' file is gone and no worker has it any more."""
         os.rename(self.passwd, self.passwd + ".gone")
-        for pid in self.pids("worker"):
-            os.kill(pid, signal.SIGKILL)
+        self.kill_workers()
         proc.wait_for("the outage", lambda: self.login_result() == "temp_fail")
 
     def heal_backend(self):
