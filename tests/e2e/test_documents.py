@@ -10,8 +10,11 @@ import stat
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from lib import authserver, proc
 
+pytestmark = pytest.mark.authd_only("the documents are about authd")
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O2", "-fPIC", "-I", str(ROOT)]
 LIBS = ["drivers", "mechs", "schemes", "conf", "base"]
