@@ -270,6 +270,17 @@ static bool parse_plain_name(
 	       tparse_fail(p, start, "%%{%.*s} takes no argument", SPAN_ARG(name));
 }
 
+static bool parse_driver_source(
+    struct template_parser *p, struct span name, struct template_part *part)
+{
+	size_t start = p->at;
+	struct span argument = take_raw(p, ':');
+	struct span otherwise = tparse_take(p, ':') ? take_raw(p, '}') : SPAN_LIT("");
+	if (argument.len == 0)
+		return tparse_fail(p, start, "%%{%.*s:} without a name", SPAN_ARG(name));
+	return tparse_source(p, part, start, name, argument, otherwise);
+}
+
 /* The names with a ":argument", which was passed; *known: it is one of them. */
 static bool parse_source(
     struct template_parser *p, struct span name, struct template_part *part, bool *known)
@@ -283,8 +294,8 @@ static bool parse_source(
 		return parse_env(p, part);
 	if (span_eq_str(name, "fixed"))
 		return parse_fixed(p, part);
-	*known = false;
-	return false;
+	*known = tparse_is_source(p, name);
+	return *known && parse_driver_source(p, name, part);
 }
 
 static bool parse_named(struct template_parser *p, struct template_part *part)

@@ -11,8 +11,7 @@
 struct expansion {
 	const struct vars *vars;
 	struct arena *arena;
-	template_escape *escape;
-	void *ctx;
+	struct template_hooks hooks;
 	struct err *err;
 };
 
@@ -21,7 +20,7 @@ static struct span expand(const struct expansion *x, const struct template *t);
 static struct span expand_unescaped(const struct expansion *x, const struct template *t)
 {
 	struct expansion raw = *x;
-	raw.escape = NULL;
+	raw.hooks.escape = NULL;
 	return expand(&raw, t);
 }
 
@@ -32,13 +31,21 @@ static struct span field_value(const struct expansion *x, const struct part_fiel
 	return v.len > 0 ? v : f->otherwise;
 }
 
+static struct span source_value(const struct expansion *x, const struct part_source *s)
+{
+	struct span v = SPAN_NULL;
+	if (x->hooks.source != NULL)
+		v = x->hooks.source(x->hooks.source_ctx, x->arena, s->name, s->argument);
+	return v.len > 0 ? v : s->otherwise;
+}
+
 static struct span part_value(const struct expansion *x, const struct template_part *part);
 
 static struct span hash_value(const struct expansion *x, const struct part_hash *h)
 {
 	struct span salt = SPAN_LIT("");
 	struct expansion raw = *x;
-	raw.escape = NULL;
+	raw.hooks.escape = NULL;
 	if (h->salt != NULL)
 		salt = expand(&raw, h->salt);
 	struct span value = salt.ptr != NULL ? part_value(&raw, &h->of) : SPAN_NULL;
@@ -79,8 +86,35 @@ static struct span part_value(const struct expansion *x, const struct template_p
 		return hash_value(x, part->u.hash);
 	case PART_IF:
 		return if_value(x, part->u.cond);
+	case PART_SOURCE:
+		return source_value(x, &part->u.source);
 	}
 	return SPAN_NULL;
+}
+
+/* %D makes a distinguished name of a.b: what it adds is syntax, the value itself is escaped */
+static bool makes_dn(const struct part_modifiers *mod)
+{
+	size_t n = strlen(mod->keys);
+	return n > 0 && mod->keys[n - 1] == 'D' && mod->offset == 0 && mod->width == 0;
+}
+
+static struct span escape_value(const struct expansion *x, struct span v)
+{
+	v = x->hooks.escape(x->hooks.escape_ctx, x->arena, v);
+	if (v.ptr == NULL)
+		err_set(x->err, EX_DATAERR, "a variable's value cannot be written here");
+	return v;
+}
+
+static struct span escape_then_dn(
+    const struct expansion *x, const struct part_modifiers *mod, struct span v)
+{
+	static const struct part_modifiers dn = {.any = true, .keys = "D"};
+	struct part_modifiers others = *mod;
+	others.keys[strlen(others.keys) - 1] = '\0';
+	v = escape_value(x, template_modify(&others, v, x->arena));
+	return v.ptr != NULL ? template_modify(&dn, v, x->arena) : v;
 }
 
 static struct span expand_part(const struct expansion *x, const struct template_part *part)
@@ -90,23 +124,21 @@ static struct span expand_part(const struct expansion *x, const struct template_
 	if (part->kind == PART_IF && !part->mod.any)
 		return if_value(x, part->u.cond);
 	struct expansion raw = *x;
-	raw.escape = NULL;
+	raw.hooks.escape = NULL;
 	struct span v = part_value(&raw, part);
 	if (v.ptr == NULL)
 		return v;
+	bool bare = x->hooks.escape == NULL || part->kind == PART_SOURCE;
+	if (!bare && makes_dn(&part->mod))
+		return escape_then_dn(x, &part->mod, v);
 	if (part->mod.any)
 		v = template_modify(&part->mod, v, x->arena);
-	if (x->escape == NULL)
-		return v;
-	v = x->escape(x->ctx, x->arena, v);
-	if (v.ptr == NULL)
-		err_set(x->err, EX_DATAERR, "a variable's value cannot be written here");
-	return v;
+	return bare ? v : escape_value(x, v);
 }
 
 static struct span expand(const struct expansion *x, const struct template *t)
 {
-	if (t->constant && (t->plain || x->escape == NULL))
+	if (t->constant && (t->plain || x->hooks.escape == NULL))
 		return t->fixed;
 	if (t->count == 1)
 		return expand_part(x, &t->parts[0]);
@@ -129,6 +161,13 @@ static struct span expand(const struct expansion *x, const struct template *t)
 struct span template_expand(const struct template *t, const struct vars *vars, struct arena *a,
     template_escape *escape, void *ctx, struct err *err)
 {
-	struct expansion x = {vars, a, escape, ctx, err};
+	struct expansion x = {vars, a, {.escape = escape, .escape_ctx = ctx}, err};
+	return expand(&x, t);
+}
+
+struct span template_expand_with(const struct template *t, const struct vars *vars, struct arena *a,
+    const struct template_hooks *hooks, struct err *err)
+{
+	struct expansion x = {vars, a, *hooks, err};
 	return expand(&x, t);
 }

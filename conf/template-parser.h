@@ -14,6 +14,7 @@ struct template_parser {
 	size_t base; /* of text in what the administrator wrote */
 	unsigned depth;
 	uint64_t needs;
+	const struct template_sources *sources; /* NULL: none */
 	struct err *err;
 };
 
@@ -71,6 +72,10 @@ void tparse_add_text(struct template_parser *p, struct sequence *s, struct span 
 struct template *tparse_finish(struct template_parser *p, const struct sequence *s);
 /* A template up to its ending, which is left in place. NULL: err is set */
 struct template *tparse_sequence(struct template_parser *p, const struct ending *ending) MUST_CHECK;
+/* One of the driver's own; start is where it begins. */
+bool tparse_source(struct template_parser *p, struct template_part *part, size_t start,
+    struct span name, struct span argument, struct span otherwise) MUST_CHECK;
+bool tparse_is_source(const struct template_parser *p, struct span name);
 /* What follows "%{", or the ":" of a hash, up to but not including the "}". */
 bool tparse_body(struct template_parser *p, struct template_part *part) MUST_CHECK;
 

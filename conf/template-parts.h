@@ -26,6 +26,7 @@ enum part_kind {
 	PART_GID,
 	PART_HASH,
 	PART_IF,
+	PART_SOURCE, /* a driver's own */
 };
 
 struct part_modifiers {
@@ -41,6 +42,10 @@ struct part_field {
 	struct span otherwise; /* the default */
 };
 
+struct part_source {
+	struct span name, argument, otherwise;
+};
+
 struct template_part {
 	enum part_kind kind;
 	struct part_modifiers mod;
@@ -50,6 +55,7 @@ struct template_part {
 		struct part_field field;
 		struct part_hash *hash;
 		struct part_if *cond;
+		struct part_source source;
 	} u;
 };
 

@@ -167,6 +167,25 @@ static bool parse_modifiers(struct template_parser *p, struct part_modifiers *mo
 
 /* ---- one variable, from its % ---- */
 
+bool tparse_is_source(const struct template_parser *p, struct span name)
+{
+	const char *const *known = p->sources != NULL ? p->sources->names : NULL;
+	while (known != NULL && *known != NULL && !span_eq_str(name, *known))
+		known++;
+	return known != NULL && *known != NULL;
+}
+
+bool tparse_source(struct template_parser *p, struct template_part *part, size_t start,
+    struct span name, struct span argument, struct span otherwise)
+{
+	struct err why = {0};
+	part->kind = PART_SOURCE;
+	part->u.source = (struct part_source){name, argument, otherwise};
+	if (p->sources->note == NULL || p->sources->note(p->sources->ctx, name, argument, &why))
+		return true;
+	return tparse_fail(p, start, "%s", why.text);
+}
+
 static bool parse_key(struct template_parser *p, struct template_part *part, size_t start)
 {
 	char c = tparse_peek(p);
@@ -183,6 +202,8 @@ static bool parse_key(struct template_parser *p, struct template_part *part, siz
 		part->u.text = template_modify(&part->mod, SPAN_LIT("%"), p->arena);
 		return true;
 	}
+	if (c == '$' && tparse_is_source(p, SPAN_LIT("$")))
+		return tparse_source(p, part, start, SPAN_LIT("$"), SPAN_LIT(""), SPAN_LIT(""));
 	if (c == '$')
 		return tparse_fail(p, start, "%%$ is only known inside the LDAP and dict drivers");
 	if (c >= 'A' && c <= 'Z')
@@ -238,9 +259,9 @@ size_t template_skip_variable(struct span text, size_t at)
 	return text.len;
 }
 
-struct template *template_parse_at(struct arena *a, struct span text, size_t base, struct err *err)
+static struct template *parse(struct template_parser p, struct span text)
 {
-	struct template_parser p = {.arena = a, .base = base, .err = err};
+	struct arena *a = p.arena;
 	p.text = span_make(arena_cstr(a, text), text.len);
 	struct template *t = tparse_sequence(&p, &ends_text);
 	if (t == NULL)
@@ -248,6 +269,17 @@ struct template *template_parse_at(struct arena *a, struct span text, size_t bas
 	t->text = p.text.ptr;
 	t->needs = p.needs;
 	return t;
+}
+
+struct template *template_parse_at(struct arena *a, struct span text, size_t base, struct err *err)
+{
+	return parse((struct template_parser){.arena = a, .base = base, .err = err}, text);
+}
+
+struct template *template_parse_with(
+    struct arena *a, struct span text, const struct template_sources *sources, struct err *err)
+{
+	return parse((struct template_parser){.arena = a, .sources = sources, .err = err}, text);
 }
 
 struct template *template_parse(struct arena *a, struct span text, struct err *err)

@@ -16,6 +16,21 @@ struct template;
 /* NULL and *err on a syntax error or an unknown variable or modifier (err says which and where). */
 struct template *template_parse(struct arena *a, struct span text, struct err *err) MUST_CHECK;
 
+/*
+ * Variables that one driver alone knows: %{NAME:argument[:default]} for the
+ * names listed, and %$ when "$" is among them.
+ */
+struct template_sources {
+	const char *const *names; /* NULL ends */
+	/* may be NULL; sees each of them while it is parsed and refuses what makes no sense */
+	bool (*note)(void *ctx, struct span name, struct span argument, struct err *err);
+	void *ctx;
+};
+
+/* template_parse() with these as well; for a text that never leaves the driver. */
+struct template *template_parse_with(struct arena *a, struct span text,
+    const struct template_sources *sources, struct err *err) MUST_CHECK;
+
 /* VAR_BIT()s of all that the template reads. */
 uint64_t template_needs(const struct template *t);
 bool template_is_constant(const struct template *t);
@@ -43,6 +58,21 @@ typedef struct span template_escape(void *ctx, struct arena *a, struct span valu
  */
 struct span template_expand(const struct template *t, const struct vars *vars, struct arena *a,
     template_escape *escape, void *ctx, struct err *err) MUST_CHECK;
+
+/* The value of one of a driver's own variables; SPAN_NULL or empty: its default counts. */
+typedef struct span template_source(
+    void *ctx, struct arena *a, struct span name, struct span argument);
+
+struct template_hooks {
+	template_escape *escape; /* may be NULL; what source gives is never escaped */
+	void *escape_ctx;
+	template_source *source; /* may be NULL: none of them has a value */
+	void *source_ctx;
+};
+
+/* template_expand() for a template of template_parse_with() */
+struct span template_expand_with(const struct template *t, const struct vars *vars, struct arena *a,
+    const struct template_hooks *hooks, struct err *err) MUST_CHECK;
 
 /*
  * A list of fields "key=template key=template flag" separated by spaces, as
