@@ -57,9 +57,14 @@ void job_table_free(struct job_table *t);
 
 /* ---- worker-module.c ---- */
 
-/* Built in, or a module from dir (NULL or "": the usual places). Modules are never unloaded. */
+/*
+ * Built in, or a module from dir (NULL or "": the usual places); m: which module, NULL: the one
+ * with the driver's name. Modules are never unloaded.
+ */
 const struct driver *worker_find_driver(
-    const char *name, const char *dir, struct err *err) MUST_CHECK;
+    const char *name, const struct driver_module *m, const char *dir, struct err *err) MUST_CHECK;
+/* The spec that the program itself knows; NULL: only a module has it. */
+const struct driver_spec *worker_known_spec(const char *name);
 
 /* ---- worker-ask.c: one question to driver calls and an answer ---- */
 

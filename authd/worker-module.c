@@ -62,7 +62,17 @@ static const struct driver *check(
 	return d;
 }
 
-const struct driver *worker_find_driver(const char *name, const char *dir, struct err *err)
+const struct driver_spec *worker_known_spec(const char *name)
+{
+	for (size_t i = 0; known_driver_specs[i] != NULL; i++) {
+		if (strcmp(known_driver_specs[i]->name, name) == 0)
+			return known_driver_specs[i];
+	}
+	return NULL;
+}
+
+const struct driver *worker_find_driver(
+    const char *name, const struct driver_module *m, const char *dir, struct err *err)
 {
 	const struct driver *d = find_builtin(name);
 	if (d != NULL)
@@ -71,9 +81,14 @@ const struct driver *worker_find_driver(const char *name, const char *dir, struc
 		err_set(err, EX_CONFIG, "\"%s\" cannot be a driver's name", name);
 		return NULL;
 	}
-	char *path = module_path(name, dir);
+	char *path = module_path(m != NULL ? m->name : name, dir);
 	void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	if (module == NULL)
+	if (module == NULL && m != NULL)
+		err_set(err, EX_CONFIG,
+		    "driver %s: its module cannot be loaded: %s; its library is in Debian's "
+		    "package %s",
+		    name, dlerror(), m->package);
+	else if (module == NULL)
 		err_set(err, EX_CONFIG, "driver %s is neither built in nor a module: %s", name,
 		    dlerror());
 	else

@@ -342,14 +342,26 @@ static bool receive_config(struct worker *w, struct err *err)
 	return ok;
 }
 
+static bool parse_settings(struct worker *w, const struct driver_spec *spec, struct err *err)
+{
+	w->settings = driver_args_parse(
+	    spec, span_of(w->wc->args), span_of(w->wc->file_text), &w->settings_arena, err);
+	return w->settings != NULL;
+}
+
 static bool find_driver(struct worker *w, const struct worker_hooks *hooks, struct err *err)
 {
-	w->driver = worker_find_driver(w->wc->driver, w->wc->process->driver_dir, err);
+	const struct driver_spec *spec = worker_known_spec(w->wc->driver);
+	const struct driver_module *module = NULL;
+	if (spec != NULL && spec->module != NULL) {
+		if (!parse_settings(w, spec, err))
+			return false;
+		module = spec->module(w->settings);
+	}
+	w->driver = worker_find_driver(w->wc->driver, module, w->wc->process->driver_dir, err);
 	if (w->driver == NULL)
 		return false;
-	w->settings = driver_args_parse(w->driver->spec, span_of(w->wc->args),
-	    span_of(w->wc->file_text), &w->settings_arena, err);
-	if (w->settings == NULL)
+	if (w->settings == NULL && !parse_settings(w, w->driver->spec, err))
 		return false;
 	return hooks == NULL || hooks->confine == NULL ||
 	       hooks->confine(w->wc, w->driver->spec, err);

@@ -17,7 +17,8 @@ struct reading {
 	driver_args_report *report;
 	void *ctx;
 	unsigned errors;
-	bool *is_set; /* by row */
+	bool *is_set;	 /* by row */
+	unsigned *lines; /* by row; 0: not from a file */
 };
 
 static void report(struct reading *r, unsigned line, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -36,8 +37,10 @@ static void report(struct reading *r, unsigned line, const char *fmt, ...)
 static void set(struct reading *r, const struct setting *row, unsigned line, struct span value)
 {
 	struct err err = {0};
+	size_t i = (size_t)(row - r->spec->settings->rows);
+	r->lines[i] = line;
 	if (setting_set(row, r->target, value, r->arena, &err))
-		r->is_set[row - r->spec->settings->rows] = true;
+		r->is_set[i] = true;
 	else
 		report(r, line, "%s: %s", row->name, err.text);
 }
@@ -132,6 +135,19 @@ static void check_required(struct reading *r)
 	}
 }
 
+static void complain(void *ctx, const char *row, const char *text)
+{
+	struct reading *r = ctx;
+	const struct setting_table *table = r->spec->settings;
+	for (size_t i = 0; row != NULL && i < table->count; i++) {
+		if (strcmp(table->rows[i].name, row) == 0) {
+			report(r, r->lines[i], "%s: %s", row, text);
+			return;
+		}
+	}
+	report(r, 0, "%s", text);
+}
+
 void *driver_args_read(const struct driver_spec *spec, struct span args, struct span file_text,
     struct arena *a, driver_args_report *report_fn, void *ctx)
 {
@@ -143,6 +159,7 @@ void *driver_args_read(const struct driver_spec *spec, struct span args, struct 
 	}
 	r.target = settings_new(spec->settings, a);
 	r.is_set = arena_alloc(a, spec->settings->count * sizeof(bool) + 1);
+	r.lines = arena_alloc(a, spec->settings->count * sizeof(unsigned) + 1);
 	switch (spec->args) {
 	case ARGS_NONE:
 		if (span_trim(args).len > 0)
@@ -161,6 +178,8 @@ void *driver_args_read(const struct driver_spec *spec, struct span args, struct 
 	}
 	if (r.errors == 0)
 		check_required(&r);
+	if (r.errors == 0 && spec->check != NULL)
+		spec->check(r.target, a, complain, &r);
 	return r.errors == 0 ? r.target : NULL;
 }
 

@@ -16,6 +16,8 @@ enum driver_use {
 	/* as a userdb it says yes to any name, unless args has the word allow_all_users=yes: the
 	   passdbs are asked first whether the user exists */
 	DRIVER_ASSUMES_USER = 1 << 4,
+	DRIVER_PROCESS = 1 << 5, /* one question a process at a time: several workers by default */
+	DRIVER_EXEC = 1 << 6,	 /* may run programs */
 };
 
 enum driver_args {
@@ -25,12 +27,28 @@ enum driver_args {
 	ARGS_FILE,   /* args is the path of a file of "key = value" lines */
 };
 
+/* A loadable module and Debian's packages of its client library: to run it, and to build it. */
+struct driver_module {
+	const char *name; /* NAME.so in driver_dir */
+	const char *package, *build_package;
+};
+
+/* row: which setting it is about; NULL: all of them together */
+typedef void driver_complain(void *ctx, const char *row, const char *text);
+
 struct driver_spec {
 	const char *name;
 	unsigned use; /* enum driver_use */
 	enum driver_args args;
 	const char *rest;
 	const struct setting_table *settings; /* NULL with ARGS_NONE */
+	/*
+	 * Looks at all settings together when each is right for itself, and completes the struct
+	 * (members without a row). NULL: there is nothing more to check.
+	 */
+	void (*check)(void *settings, struct arena *a, driver_complain *complain, void *ctx);
+	/* The module that these settings need; NULL: the one with the driver's own name. */
+	const struct driver_module *(*module)(const void *settings);
 	/* set in place of all the above: why this driver is not here and what to do instead */
 	const char *refusal;
 };

@@ -96,6 +96,22 @@ static void report_args(void *ctx, unsigned line, const char *text)
 		load_error(r->l, r->place, "%s: args: %s", r->what, text);
 }
 
+/* Is the module there that these settings need? Its library is looked for when it is loaded. */
+static void check_module(struct load *l, const char *what, const struct driver_spec *spec,
+    const void *settings, struct config_place place)
+{
+	const struct driver_module *m = spec->module(settings);
+	const char *set = l->c->process->driver_dir;
+	const char *dir = set[0] != '\0' ? set : l->options->module_dir;
+	if (dir == NULL || l->no_files ||
+	    access(arena_printf(l->arena, "%s/%s.so", dir, m->name).ptr, F_OK) == 0)
+		return;
+	load_error(l, place,
+	    "%s: driver %s needs the module %s.so, which is not in %s: it is left out where authd "
+	    "is built without Debian's package %s",
+	    what, spec->name, m->name, dir, m->build_package);
+}
+
 static void check_args(
     struct load *l, const struct config_db *db, struct config_place place, const char *what)
 {
@@ -114,7 +130,10 @@ static void check_args(
 			return;
 		}
 	}
-	(void)!driver_args_read(db->spec, span_of(db->set->args), text, l->arena, report_args, &r);
+	const void *settings =
+	    driver_args_read(db->spec, span_of(db->set->args), text, l->arena, report_args, &r);
+	if (settings != NULL && db->spec->module != NULL)
+		check_module(l, what, db->spec, settings, place);
 }
 
 static void check_driver(
