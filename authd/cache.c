@@ -37,10 +37,11 @@ struct entry {
 	unsigned char key[16];
 	int64_t made_ms;
 	uint64_t asked;
-	struct person *person; /* a yes to VERIFY: the digest is of its password; else NULL */
+	struct person *person; /* a yes that a password of the user's own stands behind; or NULL */
 	uint32_t changes;      /* the person's when it was made; another number: doubtful */
 	enum verdict verdict;
 	bool has_password;
+	bool bound; /* a yes to VERIFY: for the digest's password only */
 	unsigned char digest[DIGEST_SIZE];
 	uint32_t user_len, fields_len;
 	char bytes[]; /* user, then the fields as the channel writes them */
@@ -241,13 +242,13 @@ static bool is_in_time(
 	       age - ttl < c->limits.expired_limit_ms;
 }
 
-static bool password_fits(
-    const struct cache *c, const struct entry *e, const struct channel_question *q)
+static bool password_fits(const struct cache *c, const struct entry *e, const struct cache_key *key,
+    const struct channel_question *q)
 {
 	unsigned char digest[DIGEST_SIZE];
-	if (e->person == NULL)
+	if (!e->bound)
 		return true;
-	make_digest(c, e->person->id, q->password, digest);
+	make_digest(c, key->person, q->password, digest);
 	bool fits = digest_eq(digest, e->digest);
 	mem_wipe(digest, sizeof(digest));
 	return fits;
@@ -258,7 +259,8 @@ bool cache_answer(struct cache *c, const struct cache_key *key, const struct cha
 {
 	struct entry *e = *find(c, key->bytes);
 	bool doubtful = e != NULL && e->person != NULL && e->changes != e->person->changes;
-	if (e == NULL || doubtful || !is_in_time(c, e, use, now_ms) || !password_fits(c, e, q)) {
+	if (e == NULL || doubtful || !is_in_time(c, e, use, now_ms) ||
+	    !password_fits(c, e, key, q)) {
 		c->stats.misses += use == CACHE_FRESH;
 		return false;
 	}
@@ -299,7 +301,7 @@ static bool is_the_end_of(const struct cache *c, const struct entry *e, const st
 		return false;
 	bool about_password =
 	    v == VERDICT_MISMATCH || (v == VERDICT_UNKNOWN_USER && key->reads_password);
-	return !about_password || (e->person != NULL && password_fits(c, e, q));
+	return !about_password || (e->bound && password_fits(c, e, key, q));
 }
 
 static void make_room(struct cache *c, size_t size)
@@ -364,11 +366,17 @@ static void entry_free(struct entry *e)
 	mem_free(&e);
 }
 
-/* Ties a yes to its password. False: it is older than what is known by now. */
+/*
+ * Ties a yes to its password. False: it is older than what is known by now.
+ * One that was not looked at (nopassword, a master's login) is nobody's own.
+ */
 static bool bind_password(struct cache *c, struct entry *e, const struct cache_key *key,
     const struct channel_question *q, const struct entry *old)
 {
+	e->bound = true;
 	make_digest(c, key->person, q->password, e->digest);
+	if (!e->has_password && !key->reads_password)
+		return true;
 	struct person *p = person_hold(c, key->person);
 	bool known_here = old != NULL && old->person == p && digest_eq(old->digest, e->digest);
 	if (!take_password(p, key, e->digest, known_here)) {

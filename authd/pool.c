@@ -352,7 +352,10 @@ static bool take_messages(struct pool_link *l)
 			broken = true;
 		}
 	}
-	buffer_consume(&l->in, l->in.len - in.len);
+	/* answers may hold credentials and the secrets of proxies */
+	size_t done = l->in.len - in.len;
+	mem_wipe(l->in.data + l->in.start, done);
+	buffer_consume(&l->in, done);
 	return !broken && more >= 0;
 }
 
