@@ -156,7 +156,38 @@ void userdb_field_set(struct request *r, struct span key, struct span value)
 		return;
 	if (mode == MODE_SET && r->asking == ASKING_USERDB && change_user(r, key, value))
 		return;
+	if (span_eq_str(key, "system_user")) /* its old name */
+		key = SPAN_LIT("system_groups_user");
 	store(r, &r->userdb, key, mode, value);
+}
+
+/* gid: perhaps a list, as LDAP has it */
+static bool is_id_list(struct span list)
+{
+	struct span one;
+	uint32_t number;
+	while (span_split(&list, ',', &one)) {
+		if (!span_to_u32(one, &number))
+			return false;
+	}
+	return true;
+}
+
+bool userdb_fields_check(const struct request *r)
+{
+	static const char *const ids[] = {"uid", "gid"};
+	struct span user = r->vars.v[VAR_USER];
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+		struct span value = fields_get(&r->userdb, ids[i]);
+		if (value.ptr == NULL || is_id_list(value))
+			continue;
+		log_error("userdb lookup of %.*s: %s=%.*s is not a number", SPAN_ARG(user), ids[i],
+		    SPAN_ARG(value));
+		return false;
+	}
+	if (fields_has(&r->userdb, "uidgid_file"))
+		log_error("userdb lookup of %.*s: uidgid_file is not supported", SPAN_ARG(user));
+	return !fields_has(&r->userdb, "uidgid_file");
 }
 
 /* ---- templates ---- */

@@ -17,6 +17,9 @@ void userdb_field_set(struct request *r, struct span key, struct span value);
 bool passdb_fields_expand(struct request *r, const struct template_fields *tf);
 bool userdb_fields_expand(struct request *r, const struct template_fields *tf);
 
+/* Are uid and gid numbers? A name would be nobody's, or somebody else's, where it is used. */
+bool userdb_fields_check(const struct request *r);
+
 /* Do the fields let this login through? Otherwise r->field_failure says why not. */
 bool passdb_fields_check(struct request *r);
 

@@ -4,6 +4,7 @@
  * said before anything is started. Runs in: parent.
  */
 #include "authd/parent.h"
+#include "authd/field-ids.h"
 
 #include <grp.h>
 #include <pwd.h>
@@ -258,6 +259,7 @@ struct lineup *lineup_load(struct parent *p, struct config_report *report)
 		lineup_free(&l);
 		return NULL;
 	}
+	field_ids_resolve(c);
 	l->number = ++p->last_number;
 	if (p->current == NULL)
 		log_init("master", l->log.format, l->log.debug);

@@ -36,7 +36,7 @@ static void verdict_known(struct request *r, enum verdict v, struct span detail)
 
 static void succeed(struct request *r)
 {
-	bool good = userdb_fields_expand(r, r->db->set->override_fields);
+	bool good = userdb_fields_expand(r, r->db->set->override_fields) && userdb_fields_check(r);
 	verdict_known(r, good ? VERDICT_OK : VERDICT_INTERNAL, SPAN_NULL);
 }
 

@@ -193,6 +193,33 @@ userdb {
         assert reply.get("quota_rule") == "*:storage=1G"
 
 
+def test_names_of_users_and_groups(start_server):
+    """uid=nobody in fields becomes a number; a name that is none makes the lookup fail."""
+    server = start_server(text=HEAD % "no" + static("password=secret") + """
+userdb {
+  driver = static
+  args = home=/h
+  default_fields = uid=nobody gid=nogroup
+}
+""")
+    with server.master() as m:
+        reply = m.user("tim")
+        assert (reply.cmd, reply.get("uid"), reply.get("gid")) == ("USER", "65534", "65534")
+
+
+@pytest.mark.authd_only("dovecot-auth ends")
+def test_unknown_name_of_a_user(start_server):
+    server = start_server(text=HEAD % "no" + static("password=secret") + """
+userdb {
+  driver = static
+  args = home=/h
+  override_fields = uid=no-such-user-here gid=nogroup
+}
+""")
+    with server.master() as m:
+        assert m.user("tim").cmd == "FAIL"
+
+
 def test_token_login_tells_the_service(start_server):
     server = start_server()
     with server.client("auth-login") as c, server.master() as m:
