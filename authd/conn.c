@@ -241,7 +241,8 @@ static void learn_peer(struct conn *c)
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 	int one = 1;
-	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && cred.pid != 0) {
+	/* the pid of a process in another namespace is 0; its uid counts all the same */
+	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && cred.uid != (uid_t)-1) {
 		c->peer = (struct conn_peer){true, cred.pid, cred.uid, cred.gid};
 		return;
 	}

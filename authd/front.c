@@ -156,7 +156,8 @@ static void take_message(struct front *f, struct control_message *m)
 		tell_parent(CONTROL_READY, g->number, "");
 		break;
 	case CONTROL_DROP:
-		if (g != f->current)
+		/* one that was in use goes when its last request does */
+		if (g != f->current && g->users == 0)
 			generation_free(g);
 		break;
 	default:

@@ -87,6 +87,8 @@ static void copy_vars(struct request *r, const struct vars *from)
 void lookup_after_login(struct request *r, struct request *login)
 {
 	copy_vars(r, &login->vars);
+	if (r->session_pid != 0)
+		r->vars.v[VAR_SESSION_PID] = arena_printf(&r->arena, "%u", r->session_pid);
 	request_set_scope(r);
 	fields_merge(&r->fields, &login->fields);
 	fields_merge(&r->userdb, &login->userdb);

@@ -154,7 +154,7 @@ static void take_request(struct conn *c, struct span args)
 		fail(c, id);
 		return;
 	}
-	if (session_pid != 0 && (!c->peer.known || (uint32_t)c->peer.pid != session_pid)) {
+	if (session_pid != 0 && (uint32_t)c->peer.pid != session_pid) {
 		log_error("REQUEST with session_pid %u from process %u", session_pid,
 		    (unsigned)c->peer.pid);
 		fail(c, id);
@@ -304,7 +304,7 @@ static void put_login(struct buffer *out, struct request *r)
 	put_pair(out, "auth_mech", span_of(r->mech->name));
 	if ((r->mech->flags & MECH_ANONYMOUS) != 0)
 		buffer_append_str(out, "\tanonymous");
-	if (r->token_wanted) {
+	if (r->token_wanted && secret_is_set(r->generation->token_secret)) {
 		struct token_source source = {
 		    .user = v[VAR_USER],
 		    .session_pid = arena_printf(&r->arena, "%u", r->session_pid),
