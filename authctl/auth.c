@@ -1,5 +1,5 @@
 /*
- * authctl auth test, login, lookup and cache flush. The text is doveadm's, for
+ * authctl auth test, login and lookup. The text is doveadm's, for
  * the scripts that read it.
  * Runs in: authctl.
  */
@@ -323,31 +323,6 @@ int authctl_auth_lookup(int argc, char **argv)
 	}
 	if (json)
 		puts("]");
-	authd_disconnect(link);
-	return result;
-}
-
-/* ---- auth cache flush ---- */
-
-int authctl_auth_cache_flush(int argc, char **argv)
-{
-	const char *socket = NULL;
-	int option, result = EX_OK;
-	while ((option = getopt(argc, argv, "+a:")) != -1) {
-		if (option != 'a')
-			return authctl_usage();
-		socket = optarg;
-	}
-	struct authd_link *link = authctl_connect(AUTHD_MASTER, socket, "auth-master");
-	if (link == NULL)
-		return EX_TEMPFAIL;
-	uint64_t count = 0;
-	const char *const *users = optind < argc ? (const char *const *)argv + optind : NULL;
-	enum authd_status status = authd_cache_flush(link, users, AUTHCTL_TIMEOUT_MS, &count);
-	if (status == AUTHD_OK)
-		printf("%llu cache entries flushed\n", (unsigned long long)count);
-	else
-		result = authctl_failed(link, status);
 	authd_disconnect(link);
 	return result;
 }

@@ -19,6 +19,7 @@ int authctl_auth_test(int argc, char **argv);
 int authctl_auth_login(int argc, char **argv);
 int authctl_auth_lookup(int argc, char **argv);
 int authctl_auth_cache_flush(int argc, char **argv);
+int authctl_auth_cache_status(int argc, char **argv);
 int authctl_user(int argc, char **argv);
 int authctl_pw(int argc, char **argv); /* pw.c, on the schemes */
 int authctl_config(int argc, char **argv);

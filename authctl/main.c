@@ -42,7 +42,11 @@ static const struct command {
 	"  -f field       only that field's value\n"
 	"  -x name=value  a parameter of the request, as for auth test\n"},
     {"auth cache flush", authctl_auth_cache_flush, "[-a socket] [user...]",
-	"Forget cached answers, of all users or of those named.\n"
+	"Forget cached answers, of all users or of those named; * and ? match in names.\n"
+	"  -a socket      the master socket (default: auth-master in the base_dir)\n"},
+    {"auth cache status", authctl_auth_cache_status, "[-a socket] [reset]",
+	"Show how often the cache of answers was of use, and how full it is. Sizes are bytes.\n"
+	"  reset          begin to count hits and misses anew\n"
 	"  -a socket      the master socket (default: auth-master in the base_dir)\n"},
     {"user", authctl_user, "[-a socket] [-x name=value]... [-f field | -e template | -u] mask...",
 	"Show what the userdbs know of users, or with * or ? in a mask: list users.\n"

@@ -21,7 +21,7 @@
  *   - A connection belongs to one thread at a time. There is no global state.
  *
  * Source: Dovecot's auth-protocol.txt, client protocol (AUTH, CONT, CANCEL) and
- * master protocol (USER, PASS, LIST, REQUEST, CACHE-FLUSH), and what
+ * master protocol (USER, PASS, LIST, REQUEST, CACHE-FLUSH, CACHE-STATUS), and what
  * dovecot-auth 2.3 and 2.4 really do where that says nothing.
  */
 #ifndef AUTHD_CLIENT_H
@@ -102,6 +102,8 @@ enum authd_event_type {
 	AUTHD_EVENT_FLUSHED,   /* CACHE-FLUSH: .count entries */
 	AUTHD_EVENT_CLOSED, /* the connection is of no more use; .status and .reason say why. Once
 			     */
+	AUTHD_EVENT_CACHE,  /* CACHE-STATUS: .fields hits misses pos_entries neg_entries pos_size
+			       neg_size  used_size max_size; none without a cache */
 };
 
 /* Everything it points to belongs to the connection and is valid until the next authd_conn_next(),
@@ -164,7 +166,7 @@ const struct authd_mech *authd_conn_find_mech(const struct authd_conn *conn, con
  * in events. On any status but AUTHD_OK nothing was queued.
  *
  * fields: parameters of the request. "service" is a must in all but REQUEST and
- * CACHE-FLUSH; authd and dovecot-auth close the connection without it. For a
+ * the cache's; authd and dovecot-auth close the connection without it. For a
  * login also: lip rip lport rport (the end client's), local_name session
  * secured (bare, or =tls) valid-client-cert cert_username no-penalty nologin
  * final-resp-ok (takes server-final data in OK) client_id forward_fields.
@@ -198,6 +200,8 @@ enum authd_status authd_master_request(struct authd_conn *conn, uint32_t client_
 /* users: NULL-terminated; NULL: all */
 enum authd_status authd_master_cache_flush(
     struct authd_conn *conn, const char *const *users, uint32_t *id);
+/* reset: hits and misses begin anew after this answer */
+enum authd_status authd_master_cache_status(struct authd_conn *conn, bool reset, uint32_t *id);
 
 /* No more events for this request. Queues CANCEL on a client connection; the master protocol has
  * no such command and its answer is passed over. Unknown ids are ignored. */
@@ -266,6 +270,8 @@ enum authd_status authd_request(struct authd_link *link, uint32_t client_pid, ui
     struct authd_event *event);
 enum authd_status authd_cache_flush(
     struct authd_link *link, const char *const *users, int timeout_ms, uint64_t *count);
+enum authd_status authd_cache_status(
+    struct authd_link *link, bool reset, int timeout_ms, struct authd_event *event);
 
 #ifdef __cplusplus
 }

@@ -290,3 +290,11 @@ enum authd_status authd_cache_flush(
 	*count = e.count;
 	return status;
 }
+
+enum authd_status authd_cache_status(
+    struct authd_link *l, bool reset, int timeout_ms, struct authd_event *e)
+{
+	uint32_t id = 0;
+	libauthd_link_start(l, timeout_ms);
+	return finish(l, authd_master_cache_status(l->conn, reset, &id), &id, e);
+}

@@ -41,6 +41,7 @@ enum libauthd_command { /* what a request waits for */
 	LIBAUTHD_LIST,
 	LIBAUTHD_REQUEST,
 	LIBAUTHD_FLUSH,
+	LIBAUTHD_CACHE_STATUS,
 };
 
 struct libauthd_pending {

@@ -1,5 +1,5 @@
 /*
- * The master protocol: USER, PASS, LIST, REQUEST, CACHE-FLUSH and their replies.
+ * The master protocol: USER, PASS, LIST, REQUEST, CACHE-FLUSH, CACHE-STATUS and their replies.
  * Runs in: programs that use libauthd-client.
  */
 #include "client-lib/internal.h"
@@ -94,6 +94,17 @@ enum authd_status authd_master_cache_flush(
 	return libauthd_commit(c, from, ok, id, LIBAUTHD_FLUSH, id_out);
 }
 
+enum authd_status authd_master_cache_status(struct authd_conn *c, bool reset, uint32_t *id_out)
+{
+	enum authd_status status = libauthd_may(c, AUTHD_MASTER, NULL, 0, false);
+	if (status != AUTHD_OK)
+		return status;
+	size_t from = libauthd_length(&c->out);
+	uint32_t id = libauthd_begin(c, "CACHE-STATUS");
+	bool ok = id != 0 && (!reset || libauthd_put_text(&c->out, "\treset"));
+	return libauthd_commit(c, from, ok, id, LIBAUTHD_CACHE_STATUS, id_out);
+}
+
 /* ---- the handshake ---- */
 
 static bool handshake_line(struct authd_conn *c, struct authd_event *e)
@@ -181,6 +192,13 @@ static bool reply_flushed(struct authd_conn *c, struct authd_event *e)
 	return true;
 }
 
+static bool reply_cache_status(struct authd_conn *c, struct authd_event *e)
+{
+	libauthd_set_fields(c, e, 2);
+	e->type = AUTHD_EVENT_CACHE;
+	return true;
+}
+
 /* Which reply may answer which request. */
 static const struct reply {
 	const char *word;
@@ -196,20 +214,29 @@ static const struct reply {
     {"LIST", 1u << LIBAUTHD_LIST, reply_list, true},
     {"DONE", 1u << LIBAUTHD_LIST, reply_done, false},
     {"OK", 1u << LIBAUTHD_FLUSH, reply_flushed, false},
+    {"OK", 1u << LIBAUTHD_CACHE_STATUS, reply_cache_status, false},
 };
 
-static const struct reply *find_reply(const char *word)
+static bool is_answer(const struct reply *r, enum libauthd_command command)
 {
+	return (r->answers >> command & 1) != 0;
+}
+
+/* Rather one that answers this command. NULL: there is no such word. */
+static const struct reply *find_reply(const char *word, enum libauthd_command command)
+{
+	const struct reply *found = NULL;
 	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++)
-		if (strcmp(replies[i].word, word) == 0)
-			return &replies[i];
-	return NULL;
+		if (strcmp(replies[i].word, word) == 0 &&
+		    (found == NULL || is_answer(&replies[i], command)))
+			found = &replies[i];
+	return found;
 }
 
 static bool reply_line(struct authd_conn *c, struct authd_event *e)
 {
 	const char *word = libauthd_field(c, 0);
-	const struct reply *r = find_reply(word);
+	const struct reply *r = find_reply(word, LIBAUTHD_FLUSH);
 	if (r == NULL && (strcmp(word, "CUID") == 0 || strcmp(word, "MECH") == 0))
 		return libauthd_break(c, AUTHD_WRONG_SOCKET,
 		    "this is a client socket, not a master socket (such as auth-userdb or "
@@ -219,7 +246,8 @@ static bool reply_line(struct authd_conn *c, struct authd_event *e)
 	struct libauthd_pending *p = libauthd_reply_to(c, libauthd_field(c, 1));
 	if (p == NULL)
 		return false;
-	if ((r->answers >> p->command & 1) == 0)
+	r = find_reply(word, p->command);
+	if (!is_answer(r, p->command))
 		return libauthd_break(c, AUTHD_PROTOCOL,
 		    "the server answered request %u with %s, which is no answer to it",
 		    (unsigned)p->id, word);

@@ -274,13 +274,68 @@ def test_usage():
     assert ctl("version").stdout.startswith("authctl ")
     everything = ctl("--help")
     assert everything.returncode == OK
-    for command in ("auth test", "auth login", "auth lookup", "auth cache flush", "user", "pw",
+    for command in ("auth test", "auth login", "auth lookup", "auth cache flush", "auth cache status", "user", "pw",
                     "config", "config check", "reload", "version"):
         assert command in everything.stdout
         done = ctl(*command.split(), "--help")
         assert done.returncode == OK and "usage: " in done.stdout, command
         done = ctl(*command.split(), "-Z")
         assert done.returncode == USAGE, command
+
+
+# ---- the cache ----
+
+CACHED = authserver.STANDARD_TEXT + "auth_cache_size = 1M\n"
+
+
+@pytest.mark.authd_only("Dovecot does not cache passwd-files")
+def test_cache_flush(start_server):
+    server = start_server(text=CACHED)
+    names = ["tim", "bob", "sue"]
+
+    def flush(command, masks):
+        for name in names:
+            assert server.login_result(name) == "OK"
+        done = ctl(*command, "-a", server.path("auth-master"), *masks)
+        assert done.returncode == OK, done.stderr
+        return done.stdout
+
+    what = ["auth", "cache", "flush"]
+    assert flush(what, ["tim"]) == "1 cache entries flushed\n"
+    assert flush(what, ["nobody", "?OB", "s*"]) == "2 cache entries flushed\n"
+    assert json.loads(flush(["-o", "json"] + what, ["tim"])) == [{"entries": "1"}]
+    assert flush(["-o", "tab"] + what, []) == "entries\n3\n"
+
+
+@pytest.mark.authd_only("Dovecot 2.3 has no CACHE-STATUS")
+def test_cache_status(start_server):
+    server = start_server(text=CACHED)
+    where = ["-a", server.path("auth-master")]
+    for name in ("tim", "tim", "tim", "bob"):
+        assert server.login_result(name) == "OK"
+    done = ctl("auth", "cache", "status", *where)
+    assert done.returncode == OK
+    shown = dict(word.split("=") for word in done.stdout.split())
+    assert list(shown) == ["hits", "misses", "hit_ratio_percent", "pos_entries", "neg_entries", "pos_size",
+                           "neg_size", "used_size", "max_size"]
+    assert (shown["hits"], shown["misses"], shown["hit_ratio_percent"]) == ("2", "2", "50.00")
+    assert (shown["pos_entries"], shown["max_size"]) == ("2", "1048576")
+    as_json = ctl("-o", "json", "auth", "cache", "status", *where, "reset")
+    assert json.loads(as_json.stdout) == [shown]
+    after = json.loads(ctl("-o", "json", "auth", "cache", "status", *where).stdout)[0]
+    assert (after["hits"], after["misses"], after["hit_ratio_percent"]) == ("0", "0", "0.00")
+    assert after["pos_entries"] == "2"
+    assert ctl("auth", "cache", "status", *where, "rest").returncode == USAGE
+    assert ctl("auth", "cache", "status", *where, "reset", "more").returncode == USAGE
+
+
+@pytest.mark.authd_only("Dovecot 2.3 has no CACHE-STATUS")
+def test_cache_status_without_a_cache(server, config):
+    done = ctl("-c", config, "auth", "cache", "status")
+    assert (done.returncode, done.stdout) == (OK, "")
+    assert "auth_cache_size" in done.stderr
+    done = ctl("auth", "cache", "status", "-a", server.path("auth-userdb"))
+    assert done.returncode == TEMPFAIL and done.stderr
 
 
 # ---- the configuration ----

@@ -24,6 +24,7 @@ static void make_requests(struct authd_conn *c, enum authd_kind kind)
 		made |= authd_master_pass(c, "tim", fields, 2, &id) == AUTHD_OK;
 		made |= authd_master_list(c, "*", fields, 2, &id) == AUTHD_OK;
 		made |= authd_master_cache_flush(c, NULL, &id) == AUTHD_OK;
+		made |= authd_master_cache_status(c, true, &id) == AUTHD_OK;
 	}
 	if (made)
 		authd_conn_cancel(c, 2);

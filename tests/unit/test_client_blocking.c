@@ -225,7 +225,8 @@ static void test_lookups(void **state)
 	    ">LIST\t5\ta\nLIST\t5\tb\nLIST\t5\tc\nDONE\t5\tfail\n", "<LIST\t6\tservice=smtp\n",
 	    ">LIST\t6\ta\nDONE\t6\tfail\n", "<REQUEST\t7\t1\t2\tcafe\n", ">FAIL\t7\n",
 	    "<REQUEST\t8\t1\t2\tcafe\n", ">USER\t8\ttim\tauth_mech=PLAIN\n", "<CACHE-FLUSH\t9\n",
-	    ">OK\t9\t12\n", "<REQUEST\t10\t1\t2\tcafe\n", NULL};
+	    ">OK\t9\t12\n", "<CACHE-STATUS\t10\treset\n", ">OK\t10\thits=4\tmisses=2\n",
+	    "<CACHE-STATUS\t11\n", ">OK\t11\n", "<REQUEST\t12\t1\t2\tcafe\n", NULL};
 	struct server s;
 	struct authd_event e;
 	uint64_t count = 0;
@@ -251,6 +252,13 @@ static void test_lookups(void **state)
 	assert_string_equal(e.fields[0].value, "PLAIN");
 	assert_int_equal(authd_cache_flush(l, NULL, LONG_MS, &count), AUTHD_OK);
 	assert_int_equal(count, 12);
+	assert_int_equal(authd_cache_status(l, true, LONG_MS, &e), AUTHD_OK);
+	assert_int_equal(e.type, AUTHD_EVENT_CACHE);
+	assert_int_equal(e.field_count, 2);
+	assert_string_equal(e.fields[1].name, "misses");
+	assert_string_equal(e.fields[1].value, "2");
+	assert_int_equal(authd_cache_status(l, false, LONG_MS, &e), AUTHD_OK);
+	assert_int_equal(e.field_count, 0);
 	/* closed before the answer: not refused */
 	assert_int_equal(authd_request(l, 1, 2, "cafe", NULL, 0, LONG_MS, &e), AUTHD_TEMPORARY);
 	authd_disconnect(l);
