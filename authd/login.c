@@ -329,7 +329,7 @@ void login_continue(struct request *r, struct span data)
 void login_master_known(struct request *r, const struct db_settings *set)
 {
 	struct vars *v = &r->vars;
-	auth_log(r, set->driver,
+	auth_log(r, LOG_LEVEL_INFO, set->driver,
 	    arena_printf(
 		&r->arena, "Master user logging in as %.*s", SPAN_ARG(v->v[VAR_LOGIN_USER])));
 	v->v[VAR_MASTER_USER] = v->v[VAR_USER];

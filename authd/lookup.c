@@ -171,7 +171,7 @@ void lookup_list_answered(struct request *r, const struct channel_answer *an)
 	request_path_add(r, r->db->set->driver, an->verdict);
 	if (an->verdict != VERDICT_OK) {
 		r->list_incomplete = true;
-		auth_log_failure(r, r->db->set->driver, an->detail);
+		auth_log_outage(r, r->db->set->driver, an->detail);
 	}
 	list_next(r);
 }

@@ -39,7 +39,7 @@ static struct span text_for_log(struct span text, char buf[LOG_TEXT_MAX])
 	return span_make(buf, n);
 }
 
-void auth_log(struct request *r, const char *source, struct span what)
+void auth_log(struct request *r, enum log_level level, const char *source, struct span what)
 {
 	char name[LOG_TEXT_MAX], session_text[LOG_TEXT_MAX];
 	const struct span *v = r->vars.v;
@@ -53,7 +53,7 @@ void auth_log(struct request *r, const char *source, struct span what)
 	    {.name = "source", .text = span_of(source)},
 	    {0},
 	};
-	log_event(LOG_LEVEL_INFO, values, "%s(%.*s%s%.*s%s%s%.*s%s): %.*s", source, SPAN_ARG(user),
+	log_event(level, values, "%s(%.*s%s%.*s%s%s%.*s%s): %.*s", source, SPAN_ARG(user),
 	    has_rip ? "," : "", SPAN_ARG(v[VAR_RIP]), r->master == MASTER_CHECKING ? ",master" : "",
 	    has_session ? ",<" : "", SPAN_ARG(session), has_session ? ">" : "", SPAN_ARG(what));
 }
@@ -61,7 +61,13 @@ void auth_log(struct request *r, const char *source, struct span what)
 void auth_log_failure(struct request *r, const char *source, struct span what)
 {
 	r->failure_logged = true;
-	auth_log(r, source, what);
+	auth_log(r, LOG_LEVEL_INFO, source, what);
+}
+
+void auth_log_outage(struct request *r, const char *source, struct span what)
+{
+	r->failure_logged = true;
+	auth_log(r, LOG_LEVEL_ERROR, source, what);
 }
 
 static const char *default_text(enum verdict v)
@@ -107,7 +113,9 @@ static void log_verdict(struct request *r, enum verdict v, struct span detail)
 		return;
 	if (detail.len == 0)
 		detail = span_of(default_text(v));
-	if (!is_refusal(v) || is_verbose(r))
+	if (v == VERDICT_INTERNAL)
+		auth_log_outage(r, driver, detail);
+	else if (!is_refusal(v) || is_verbose(r))
 		auth_log_failure(r, driver, detail);
 	else if (r->held.source == NULL || v == VERDICT_MISMATCH)
 		r->held = (struct request_held){driver, arena_dup(&r->arena, detail)};
@@ -126,9 +134,9 @@ static void chain_done(struct request *r)
 	struct chain *c = &r->passdb_chain;
 	enum verdict v = chain_passdb_end(c);
 	if (!c->asked_any)
-		auth_log_failure(r, "passdb", SPAN_LIT("All password databases were skipped"));
+		auth_log_outage(r, "passdb", SPAN_LIT("All password databases were skipped"));
 	else if (v == VERDICT_INTERNAL && c->ended_in_next)
-		auth_log_failure(r, "passdb",
+		auth_log_outage(r, "passdb",
 		    SPAN_LIT("Last passdb had noauthenticate field, cannot authenticate user"));
 	log_held(r, v);
 	if (r->checking_existence)

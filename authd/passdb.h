@@ -6,6 +6,7 @@
 #define AUTHD_PASSDB_H
 
 #include "authd/request.h"
+#include "base/log.h"
 
 /*
  * Starts at the scope's passdbs (or the master ones). scheme: NULL to verify
@@ -16,9 +17,11 @@ void passdb_start(struct request *r, bool master_list, const char *scheme);
 void passdb_answered(struct request *r, const struct channel_answer *an);
 
 /* "driver(user,ip): what" */
-void auth_log(struct request *r, const char *source, struct span what);
+void auth_log(struct request *r, enum log_level level, const char *source, struct span what);
 /* The same, as the line of a failure that an administrator and fail2ban look for. */
 void auth_log_failure(struct request *r, const char *source, struct span what);
+/* The same, when it is not the client's fault: an error of the server's. */
+void auth_log_outage(struct request *r, const char *source, struct span what);
 struct span db_id_text(struct request *r); /* %! of the db that is asked */
 /* "driver:verdict" for the line that ends the request */
 void request_path_add(struct request *r, const char *source, enum verdict v);

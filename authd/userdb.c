@@ -25,7 +25,7 @@ static void verdict_known(struct request *r, enum verdict v, struct span detail)
 	r->asking = ASKING_NOTHING;
 	request_path_add(r, r->db->set->driver, v);
 	if (v == VERDICT_INTERNAL && detail.len > 0)
-		auth_log_failure(r, r->db->set->driver, detail);
+		auth_log_outage(r, r->db->set->driver, detail);
 	if (v != VERDICT_OK)
 		r->userdb = r->kept_userdb;
 	if (chain_userdb_verdict(c, v))

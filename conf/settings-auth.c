@@ -33,7 +33,9 @@ static const struct setting auth_rows[] = {
     ROW(internal_failure_delay, TIME, "auth_internal_failure_delay", "2 secs",
 	"How long the answer is held back when nobody could decide. Up to half as much again is "
 	"added at random."),
-    ROW(verbose, BOOL, "auth_verbose", "no", "Log each refused login and why."),
+    ROW(verbose, BOOL, "auth_verbose", "no",
+	"Log what each passdb refuses, as it happens. Without it, a login is logged as "
+	"failed when no passdb has let it in."),
     ROW(debug, BOOL, "auth_debug", "no", "Log what happens in detail."),
     ROW(debug_passwords, BOOL, "auth_debug_passwords", "no",
 	"Implies auth_debug. Passwords are never logged; which scheme was compared is."),

@@ -252,3 +252,11 @@ def test_success_behind_another_passdb_is_no_failure(start_server):
     server.wait_log("Password mismatch")
     lines = [l for l in server.logs().splitlines() if "): unknown user" in l or "): Password" in l]
     assert len(lines) == 1 and "passwd-file(tim,192.0.2.8): Password mismatch" in lines[0]
+
+
+@pytest.mark.authd_only("dovecot-auth has other words")
+def test_outage_is_an_error_in_the_log(start_server):
+    server = start_server(text=conf(passdb()))
+    server.break_backend()
+    line = next(l for l in server.logs().splitlines() if "passwd-file(tim)" in l)
+    assert "auth: Error: passwd-file(tim): " in line
