@@ -1,23 +1,27 @@
 /*
  * The floor under the server figures of "make bench": a server that speaks
  * just enough of the auth client and master protocol to please the load
- * client, crosses one process boundary for each request, and decides nothing.
+ * client, crosses one process boundary for each request, and decides nothing:
+ * no base64, no user, no password, no log. It batches as well as can be: all
+ * that a turn of the loop brought goes to the worker in one write, all that
+ * came back goes to each client in one.
  *
  *   floor SOCKET login|userdb
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <signal.h>
 #include <unistd.h>
 
-enum { SIZE = 1024 * 1024, CONNS = 1024 };
+enum { SIZE = 1024 * 1024, CONNS = 16384, EVENTS = 256 };
 
 struct message {
 	int32_t conn;
@@ -25,73 +29,85 @@ struct message {
 };
 
 struct client {
-	char in[65536];
+	char in[16384];
 	size_t in_len;
 	char *out;
 	size_t out_len, out_size;
 };
 
 static struct client *clients[CONNS];
+static int dirty[CONNS], dirty_count;
+static struct message to_worker[SIZE];
+static size_t to_worker_count;
 static int userdb;
+
+static void write_all(int fd, const void *data, size_t n)
+{
+	for (size_t done = 0; done < n;) {
+		ssize_t w = write(fd, (const char *)data + done, n - done);
+		if (w <= 0)
+			exit(1);
+		done += (size_t)w;
+	}
+}
 
 static void worker(int fd)
 {
 	static char buf[SIZE];
 	ssize_t n;
-	while ((n = read(fd, buf, sizeof(buf))) > 0) {
-		while (n % (ssize_t)sizeof(struct message) != 0) {
-			ssize_t more = read(fd, buf + n, sizeof(buf) - (size_t)n);
-			if (more <= 0)
-				return;
-			n += more;
-		}
-		for (ssize_t done = 0; done < n;) {
-			ssize_t w = write(fd, buf + done, (size_t)(n - done));
-			if (w <= 0)
-				return;
-			done += w;
-		}
-	}
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		write_all(fd, buf, (size_t)n);
 }
 
-static void append(struct client *c, const char *s, size_t n)
+/* ---- clients ---- */
+
+static size_t put_number(char *to, uint32_t v)
 {
-	if (c->out_len + n > c->out_size) {
-		c->out_size = (c->out_len + n) * 2;
-		c->out = realloc(c->out, c->out_size);
-		if (c->out == NULL)
+	char digits[10];
+	size_t n = 0;
+	do {
+		digits[n++] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v > 0);
+	for (size_t i = 0; i < n; i++)
+		to[i] = digits[n - 1 - i];
+	return n;
+}
+
+static void reply(int fd, uint32_t id)
+{
+	static const char user[] = "\tuser0\tuid=5000\n", ok[] = "\tuser=user0\n";
+	struct client *c = clients[fd];
+	if (c->out_size < c->out_len + 64) {
+		c->out_size = c->out_size * 2 + 4096;
+		if ((c->out = realloc(c->out, c->out_size)) == NULL)
 			exit(1);
 	}
-	memcpy(c->out + c->out_len, s, n);
-	c->out_len += n;
+	if (c->out_len == 0)
+		dirty[dirty_count++] = fd;
+	char *at = c->out + c->out_len, *p = at;
+	p = userdb ? stpcpy(p, "USER\t") : stpcpy(p, "OK\t");
+	p += put_number(p, id);
+	size_t n = userdb ? sizeof(user) - 1 : sizeof(ok) - 1;
+	memcpy(p, userdb ? user : ok, n);
+	c->out_len += (size_t)(p - at) + n;
 }
 
-static void flush(int fd, struct client *c)
+static void take_lines(int fd, struct client *c)
 {
-	if (c->out_len > 0 && write(fd, c->out, c->out_len) != (ssize_t)c->out_len)
-		exit(1);
-	c->out_len = 0;
-}
-
-static size_t take_lines(int fd, struct client *c, struct message *to)
-{
-	size_t count = 0;
 	char *at = c->in, *lf;
 	while ((lf = memchr(at, '\n', (size_t)(c->in + c->in_len - at))) != NULL) {
-		if (at[0] == 'A' || at[0] == 'U') {
-			const char *tab = memchr(at, '\t', (size_t)(lf - at));
-			to[count++] = (struct message){fd, (uint32_t)strtoul(tab + 1, NULL, 10)};
-		}
+		if ((at[0] == 'A' || at[0] == 'U') && to_worker_count < SIZE)
+			to_worker[to_worker_count++] =
+			    (struct message){fd, (uint32_t)strtoul(at + 5, NULL, 10)};
 		at = lf + 1;
 	}
 	c->in_len -= (size_t)(at - c->in);
 	memmove(c->in, at, c->in_len);
-	return count;
 }
 
-static void from_client(int fd, int channel)
+static void from_client(int fd)
 {
-	static struct message to[65536 / 8];
 	struct client *c = clients[fd];
 	ssize_t n = read(fd, c->in + c->in_len, sizeof(c->in) - c->in_len);
 	if (n <= 0) {
@@ -102,9 +118,7 @@ static void from_client(int fd, int channel)
 		return;
 	}
 	c->in_len += (size_t)n;
-	size_t count = take_lines(fd, c, to) * sizeof(*to);
-	if (count > 0 && write(channel, to, count) != (ssize_t)count)
-		exit(1);
+	take_lines(fd, c);
 }
 
 static void from_worker(int channel)
@@ -118,21 +132,31 @@ static void from_worker(int channel)
 	size_t count = have / sizeof(struct message);
 	for (size_t i = 0; i < count; i++) {
 		struct message m;
-		char line[128];
 		memcpy(&m, buf + i * sizeof(m), sizeof(m));
-		if (clients[m.conn] == NULL)
-			continue;
-		int len = userdb ? snprintf(line, sizeof(line), "USER\t%u\tuser0\tuid=1000\n", m.id)
-				 : snprintf(line, sizeof(line), "OK\t%u\tuser=user0\n", m.id);
-		append(clients[m.conn], line, (size_t)len);
+		if (clients[m.conn] != NULL)
+			reply(m.conn, m.id);
 	}
 	have -= count * sizeof(struct message);
 	memmove(buf, buf + count * sizeof(struct message), have);
-	for (int fd = 0; fd < CONNS; fd++) {
-		if (clients[fd] != NULL && clients[fd]->out_len > 0)
-			flush(fd, clients[fd]);
-	}
 }
+
+/* the end of a turn */
+static void flush(int channel)
+{
+	if (to_worker_count > 0)
+		write_all(channel, to_worker, to_worker_count * sizeof(to_worker[0]));
+	to_worker_count = 0;
+	for (int i = 0; i < dirty_count; i++) {
+		struct client *c = clients[dirty[i]];
+		if (c == NULL)
+			continue;
+		(void)!write(dirty[i], c->out, c->out_len); /* EPIPE: it is gone */
+		c->out_len = 0;
+	}
+	dirty_count = 0;
+}
+
+/* ---- the loop ---- */
 
 static void greet(int fd)
 {
@@ -140,18 +164,50 @@ static void greet(int fd)
 	    "VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\t0\nDONE\n";
 	static const char master[] = "VERSION\t1\t1\nSPID\t1\n";
 	const char *s = userdb ? master : login;
-	if (fd >= CONNS || (clients[fd] = calloc(1, sizeof(struct client))) == NULL ||
+	if (fd < 0 || fd >= CONNS || (clients[fd] = calloc(1, sizeof(struct client))) == NULL ||
 	    write(fd, s, strlen(s)) < 0)
 		exit(1);
+}
+
+static void loop(int listener, int channel)
+{
+	struct epoll_event events[EVENTS], ev = {.events = EPOLLIN, .data.fd = listener};
+	int epoll = epoll_create1(0);
+	epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &ev);
+	ev.data.fd = channel;
+	epoll_ctl(epoll, EPOLL_CTL_ADD, channel, &ev);
+	for (;;) {
+		int n = epoll_wait(epoll, events, EVENTS, -1);
+		for (int i = 0; i < n; i++) {
+			int fd = events[i].data.fd;
+			if (fd == listener) {
+				ev.data.fd = accept(listener, NULL, NULL);
+				greet(ev.data.fd);
+				epoll_ctl(epoll, EPOLL_CTL_ADD, ev.data.fd, &ev);
+			} else if (fd == channel) {
+				from_worker(fd);
+			} else {
+				from_client(fd);
+			}
+		}
+		flush(channel);
+	}
 }
 
 int main(int argc, char **argv)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	struct rlimit files;
 	int pair[2];
 	if (argc != 3)
 		return 64;
 	userdb = strcmp(argv[2], "userdb") == 0;
+	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", argv[1]);
 	unlink(argv[1]);
 	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -165,25 +221,5 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	close(pair[1]);
-	int epoll = epoll_create1(0);
-	struct epoll_event ev = {.events = EPOLLIN, .data.fd = listener};
-	epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &ev);
-	ev.data.fd = pair[0];
-	epoll_ctl(epoll, EPOLL_CTL_ADD, pair[0], &ev);
-	for (;;) {
-		struct epoll_event events[64];
-		int n = epoll_wait(epoll, events, 64, -1);
-		for (int i = 0; i < n; i++) {
-			int fd = events[i].data.fd;
-			if (fd == listener) {
-				ev.data.fd = accept(listener, NULL, NULL);
-				greet(ev.data.fd);
-				epoll_ctl(epoll, EPOLL_CTL_ADD, ev.data.fd, &ev);
-			} else if (fd == pair[0]) {
-				from_worker(fd);
-			} else {
-				from_client(fd, pair[0]);
-			}
-		}
-	}
+	loop(listener, pair[0]);
 }
