@@ -52,14 +52,22 @@ static const struct setting auth_rows[] = {
 	"Accept passwords kept in schemes that are easily broken (MD5, DES). With --dovecot: yes, "
 	"as Dovecot 2.3 does."),
     ROW(cache_size, SIZE, "auth_cache_size", "0",
-	"Memory for cached answers of passdbs and userdbs. 0: no cache. At least 1k."),
-    ROW(cache_ttl, TIME, "auth_cache_ttl", "1 hours", "How long an answer is cached. 0: no cache."),
+	"Memory for cached answers of passdbs and userdbs, with all that belongs to them. 0: no "
+	"cache, "
+	"and each of several equal logins asks for itself. At least 1k. Passwords are not in it."),
+    ROW(cache_ttl, TIME, "auth_cache_ttl", "1 hours",
+	"How long an answer is cached, and at most how long a password that was changed elsewhere "
+	"goes on to work; it ends sooner when the new one is used, the user is flushed (authctl "
+	"auth "
+	"cache flush) or the passwd-file changes. 0: no cache."),
     ROW(cache_expired_limit, TIME, "auth_cache_expired_limit", "0",
-	"How long after its time a cached answer may still be given when the backend cannot "
-	"answer. "
-	"0: never."),
+	"How long after its time a cached yes may still be given when the backend cannot answer. "
+	"Each "
+	"time is logged. 0: never."),
     ROW(cache_negative_ttl, TIME, "auth_cache_negative_ttl", "1 hours",
-	"How long it is cached that a user is unknown. 0: not at all."),
+	"How long it is cached that a user is unknown: a new user may have to wait this long, or "
+	"be "
+	"flushed. 0: not at all."),
     ROW(cache_verify_password_with_worker, BOOL, "auth_cache_verify_password_with_worker", "no",
 	"Hash the password of a cached entry in a worker. Here all hashing is done there." LATER),
     ROW(worker_max_count, UINT, "auth_worker_max_count", "30",
