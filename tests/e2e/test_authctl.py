@@ -202,8 +202,10 @@ def play(path, data):
     def serve():
         with listener, listener.accept()[0] as conn:
             conn.sendall(data)
-            conn.recv(65536)
-            conn.recv(65536)
+            got = chunk = b"?"
+            while chunk and b"AUTH\t" not in got:  # behind the client's hello, or with it
+                chunk = conn.recv(65536)
+                got += chunk
 
     thread = threading.Thread(target=serve)
     thread.start()

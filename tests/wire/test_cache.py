@@ -674,10 +674,11 @@ def memory_of(pid):
     with open("/proc/%d/maps" % pid) as maps, open("/proc/%d/mem" % pid, "rb") as mem:
         for line in maps:
             start, end, rights = re.match(r"([0-9a-f]+)-([0-9a-f]+) (....)", line).groups()
-            if rights.startswith("rw"):
+            size = int(end, 16) - int(start, 16)
+            if rights.startswith("rw") and size < 1 << 28:  # not a sanitizer's shadow
                 mem.seek(int(start, 16))
                 try:
-                    yield mem.read(int(end, 16) - int(start, 16))
+                    yield mem.read(size)
                 except OSError:
                     pass
 
