@@ -144,5 +144,14 @@ class Daemon:
 
 
 def run(argv, timeout=60, **kw):
-    return subprocess.run(argv, stdin=kw.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=timeout, text=True, **kw)
+    """Runs a command to its end; at the timeout it goes with all that it started."""
+    with subprocess.Popen(argv, stdin=kw.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, start_new_session=True, **kw) as p:
+        try:
+            out, err = p.communicate(timeout=timeout)
+        except BaseException:
+            for pid in [p.pid] + list(children(p.pid)):
+                if alive(pid):
+                    os.kill(pid, signal.SIGKILL)
+            raise
+        return subprocess.CompletedProcess(argv, p.returncode, out, err)
