@@ -51,8 +51,11 @@ static size_t resolve_body(struct arena *a, struct span text, size_t at, struct 
 		resolve_range(a, text, at, target, out);
 	struct span body = span_skip(text, at);
 	/* the rest of these is a field's name and a plain default: no template to look into */
-	if (span_starts(body, "passdb:") || span_starts(body, "userdb:"))
-		return template_raw_end(text, at, '}');
+	if (span_starts(body, "passdb:") || span_starts(body, "userdb:")) {
+		size_t close = template_raw_end(text, at, '}');
+		buffer_append(out, span_make(text.ptr + at, close - at));
+		return close;
+	}
 	if (!span_starts(body, "env:"))
 		return at;
 	at += strlen("env:");
