@@ -32,6 +32,9 @@ LIBS_AUTHD := $(LIBS_SCHEMES) $(shell pkg-config --libs libevent_core libseccomp
 # "make" says which are left out. NAME's files are MOD_SRC_NAME (its settings are none of them:
 # drivers/NAME-settings.c is part of the program), its libraries MOD_LIBS_NAME.
 ALL_MODULES :=
+ALL_MODULES += pam
+MOD_SRC_pam := drivers/pam.c drivers/pam-codes.c
+MOD_LIBS_pam := $(shell pkg-config --libs pam 2>/dev/null)
 MODULES = $(foreach m,$(ALL_MODULES),$(if $(MOD_LIBS_$(m)),$(m)))
 LEFT_OUT = $(filter-out $(MODULES),$(ALL_MODULES))
 

@@ -78,7 +78,8 @@ static enum sandbox_kind kind_of(bool front, bool is_root, const struct logging 
 {
 	if (front)
 		return log->facility[0] != '\0' ? SANDBOX_FRONT_SYSLOG : SANDBOX_FRONT;
-	return is_root ? SANDBOX_WORKER_ROOT : SANDBOX_WORKER;
+	bool programs = is_root || getenv(SPAWN_ENV_PROGRAMS) != NULL;
+	return programs ? SANDBOX_WORKER_PROGRAMS : SANDBOX_WORKER;
 }
 
 static bool confine(bool front, struct err *err)

@@ -159,6 +159,9 @@ bool child_start_worker(struct parent *p, struct slot *slot, int64_t now)
 	snprintf(c->label, sizeof(c->label), "worker %s", section);
 	environment_fill(&e, l, "worker", &l->pool_ids[slot->pool], WORKER_FILES);
 	environment_add(&e, SPAWN_ENV_SECTION, section);
+	const struct driver_spec *spec = l->config->pools[slot->pool].spec;
+	if (spec != NULL && (spec->use & DRIVER_EXEC) != 0)
+		environment_add(&e, SPAWN_ENV_PROGRAMS, "1");
 	bool ok = start_process(c, &e, true, &err);
 	environment_free(&e);
 	if (!ok) {
@@ -292,7 +295,9 @@ static void worker_died(struct parent *p, struct child *c, int status, int64_t n
 		return;
 	}
 	slot->settled = true;
-	int64_t wait = backoff_died(&slot->backoff, now - c->started_ms);
+	/* one that has worked and ends of its own accord (a driver's max_requests) is no trouble */
+	bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0 && c->state == CHILD_READY;
+	int64_t wait = clean ? 0 : backoff_died(&slot->backoff, now - c->started_ms);
 	slot->start_ms = now + wait;
 	log_info("%s is started again%s", c->label, wait > 0 ? " soon" : "");
 }

@@ -161,13 +161,20 @@ static void check_listeners(const struct lineup *l, struct config_report *report
 
 /* ---- workers ---- */
 
-static unsigned default_workers(const struct config_pool *pool)
+static unsigned worker_count(
+    const struct lineup *l, const struct config_pool *pool, struct config_report *report)
 {
-	for (size_t i = 0; builtin_drivers[i] != NULL; i++)
-		if (builtin_drivers[i]->spec == pool->spec)
-			return builtin_drivers[i]->lanes == LANES_PROCESS ? WORKERS_PROCESS_LANES
-									  : 1;
-	return 1;
+	bool process = pool->spec != NULL && (pool->spec->use & DRIVER_PROCESS) != 0;
+	unsigned most = process ? l->config->scopes[0].auth->worker_max_count : WORKERS_MAX;
+	unsigned count = pool->worker_count;
+	if (most > WORKERS_MAX)
+		most = WORKERS_MAX;
+	if (count > most)
+		report_at(report, &pool->place, "worker_count = %u: %u at most%s", count, most,
+		    most < WORKERS_MAX ? " (auth_worker_max_count)" : "");
+	if (count == 0)
+		count = process ? WORKERS_PROCESS_LANES : 1;
+	return count < most ? count : most;
 }
 
 static void make_slots(struct lineup *l, struct config_report *report)
@@ -175,11 +182,8 @@ static void make_slots(struct lineup *l, struct config_report *report)
 	size_t capacity = 0;
 	for (unsigned pool = 0; pool < l->config->pool_count; pool++) {
 		const struct config_pool *cp = &l->config->pools[pool];
-		unsigned count = cp->worker_count != 0 ? cp->worker_count : default_workers(cp);
-		if (count > WORKERS_MAX)
-			report_at(report, &cp->place, "worker_count = %u: %d at most", count,
-			    WORKERS_MAX);
-		for (unsigned i = 0; i < count && i < WORKERS_MAX; i++) {
+		unsigned count = worker_count(l, cp, report);
+		for (unsigned i = 0; i < count; i++) {
 			l->slots = mem_grow(l->slots, l->slot_count, &capacity, sizeof(*l->slots));
 			l->slots[l->slot_count++] = (struct slot){.lineup = l, .pool = pool};
 		}

@@ -242,8 +242,9 @@ static void link_dead(struct pool_link *l, const char *why)
 		p->waiting_count++;
 		again++;
 	}
-	log_warning(
-	    "channel to a %s worker: %s; %zu questions are asked again", p->driver, why, again);
+	if (again > 0 || l->hello.slots > 0) /* it did not say before that it would go */
+		log_warning("channel to a %s worker: %s; %zu questions are asked again", p->driver,
+		    why, again);
 	link_unlink(l);
 	mem_free(&l);
 	note_up_or_down(p);
@@ -317,7 +318,13 @@ static void got_hello(struct pool *p, struct pool_link *l, struct span payload, 
 {
 	/* a new worker may have newer data too; one that cannot tell always says 0 */
 	uint64_t epoch = l->ready ? l->hello.epoch : 0;
-	if (!channel_get_hello(payload, &l->hello) || l->hello.slots == 0) {
+	bool ok = channel_get_hello(payload, &l->hello);
+	if (ok && l->ready && l->hello.slots == 0) {
+		l->ready = false; /* it is about to be replaced, and takes no more questions */
+		note_up_or_down(p);
+		return;
+	}
+	if (!ok || l->hello.slots == 0) {
 		*broken = true;
 		return;
 	}

@@ -62,11 +62,12 @@ static const char *const worker_killed[] = {"ptrace", "process_vm_readv", "proce
     "fsconfig", "open_tree", "mount_setattr", "pivot_root", "chroot", "setns", "unshare",
     "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot",
     "swapon", "swapoff", "acct", "quotactl", "iopl", "ioperm", "settimeofday", "clock_settime",
-    "adjtimex", "clock_adjtime", "sethostname", "setdomainname", "add_key", "request_key", "keyctl",
-    "open_by_handle_at", "name_to_handle_at", "mknod", "mknodat", "personality", "syslog",
-    "vhangup", NULL};
+    "adjtimex", "clock_adjtime", "sethostname", "setdomainname", "open_by_handle_at",
+    "name_to_handle_at", "mknod", "mknodat", "personality", "syslog", "vhangup", NULL};
 
-static const char *const programs_killed[] = {"execve", "execveat", NULL};
+/* PAM's modules for Kerberos keep tickets in the kernel's keyrings. */
+static const char *const programs_killed[] = {
+    "execve", "execveat", "add_key", "request_key", "keyctl", NULL};
 
 static int add_all(scmp_filter_ctx ctx, uint32_t action, const char *const *names)
 {

@@ -10,10 +10,10 @@
 #include "base/err.h"
 
 enum sandbox_kind {
-	SANDBOX_FRONT,	      /* an allow list: an event loop over sockets that it is handed */
-	SANDBOX_FRONT_SYSLOG, /* the same, and datagram sockets to reach syslog again */
-	SANDBOX_WORKER,	      /* a deny list: client libraries are not predictable */
-	SANDBOX_WORKER_ROOT,  /* the same, but helper programs may be run */
+	SANDBOX_FRONT,		 /* an allow list: an event loop over sockets that it is handed */
+	SANDBOX_FRONT_SYSLOG,	 /* the same, and datagram sockets to reach syslog again */
+	SANDBOX_WORKER,		 /* a deny list: client libraries are not predictable */
+	SANDBOX_WORKER_PROGRAMS, /* the same, but programs may be run, and keyrings be used */
 };
 
 /* false: the process must not go on. Cannot be undone. */

@@ -14,6 +14,7 @@
 #define SPAWN_ENV_SECTION "AUTHD_SECTION"   /* worker: "passwd-file" */
 #define SPAWN_ENV_IDENTITY "AUTHD_IDENTITY" /* identity_print(); absent: stay as started */
 #define SPAWN_ENV_LOG "AUTHD_LOG"	    /* "text|json,debug|nodebug,facility|" */
+#define SPAWN_ENV_PROGRAMS "AUTHD_PROGRAMS" /* worker: set when it may run programs */
 #define SPAWN_ENV_PARENT "AUTHD_PARENT"	    /* its pid */
 #define SPAWN_ENV_FILES "AUTHD_FILES"	    /* descriptors that it should be able to have */
 

@@ -143,6 +143,8 @@ void lane_submit(struct lane_pool *p, struct job *job);
 void lane_wake(struct lane_hub *h);
 /* True when the job was still in a queue: it is the caller's again. */
 bool lane_cancel(struct lane_hub *h, struct job *job) MUST_CHECK;
+/* It is in a lane: neither in a queue nor done. */
+bool lane_has(struct lane_hub *h, const struct job *job) MUST_CHECK;
 void lane_credit(struct lane_hub *h, struct job *job, uint32_t more);
 /* All jobs that are done, oldest first; frames of lists are appended to *frames. */
 struct job *lane_take_done(struct lane_hub *h, struct buffer *frames);

@@ -263,6 +263,16 @@ bool lane_cancel(struct lane_hub *h, struct job *job)
 	return p != NULL;
 }
 
+bool lane_has(struct lane_hub *h, const struct job *job)
+{
+	pthread_mutex_lock(&h->lock);
+	bool has = job->queued == NULL;
+	for (const struct job *done = h->done; done != NULL; done = done->next)
+		has = has && done != job;
+	pthread_mutex_unlock(&h->lock);
+	return has;
+}
+
 void lane_credit(struct lane_hub *h, struct job *job, uint32_t more)
 {
 	pthread_mutex_lock(&h->lock);

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/wheel.h"
+#include "drivers/drivers.h"
 
 enum {
 	READ_SIZE = 64 * 1024,
@@ -31,6 +32,7 @@ enum {
 	LIST_LANES = 4,
 	HASH_NICE = 5,
 	NEEDS_CHECK_MS = 1000,
+	STUCK_MS = 2000, /* past its deadline: the backend does not come back to us */
 };
 
 struct worker {
@@ -54,6 +56,7 @@ struct worker {
 	struct buffer in, out;
 	struct job_table jobs;
 	bool draining; /* no more questions */
+	bool retiring; /* the same, and the front knows */
 	int result;    /* -1: go on */
 };
 
@@ -89,7 +92,7 @@ static void say_hello(struct worker *w, bool first)
 		can |= CAN_VERIFY;
 	channel_put_hello(&w->out, &(struct channel_hello){
 				       .pid = (uint32_t)getpid(),
-				       .slots = w->slots,
+				       .slots = w->retiring ? 0 : w->slots,
 				       .can = can,
 				       .needs = needs,
 				       .epoch = epoch,
@@ -107,8 +110,17 @@ static void consume_wiped(struct buffer *b, size_t n)
 	buffer_consume(b, n);
 }
 
+/* Before the answer goes, so that the front has no time to ask the next question. */
+static void retire(struct worker *w)
+{
+	w->draining = w->retiring = true;
+	say_hello(w, true);
+}
+
 static void answer(struct worker *w, struct job *job)
 {
+	if (job->ask.retire && w->driver->lanes == LANES_PROCESS && !w->retiring)
+		retire(w);
 	/* to a cancelled one too: the front counts its slots by answers */
 	channel_put_answer(&w->out, &job->answer);
 	job_recycle(&w->jobs, job);
@@ -278,6 +290,38 @@ static void read_control(struct worker *w)
 		close(m.fd);
 }
 
+/*
+ * True when no lane is left but those whose backend does not come back,
+ * long after anybody has waited for it. Nothing ends such a thread but the end
+ * of its process; the parent starts another one.
+ */
+static bool is_stuck(struct worker *w)
+{
+	unsigned stuck = 0;
+	int64_t limit = clock_ms() - STUCK_MS;
+	const struct lane_pool *lanes = &w->ask_lanes;
+	if (w->driver->lanes == LANES_SHARED || w->jobs.count < lanes->max)
+		return false;
+	for (size_t i = 0; i < JOB_MAP_SIZE; i++) {
+		for (const struct job *job = w->jobs.map[i]; job != NULL; job = job->map_next) {
+			if (job->q.ask != CHANNEL_LIST && job->q.deadline_ms > 0 &&
+			    job->q.deadline_ms < limit && lane_has(&w->hub, job))
+				stuck++;
+		}
+	}
+	return stuck >= lanes->max;
+}
+
+static void check_now_and_then(struct worker *w)
+{
+	say_hello(w, false);
+	if (!is_stuck(w))
+		return;
+	log_error("the backend does not come back from %u question%s; this process ends",
+	    w->ask_lanes.max, w->ask_lanes.max == 1 ? "" : "s");
+	_exit(EX_TEMPFAIL);
+}
+
 static void loop(struct worker *w)
 {
 	say_hello(w, true);
@@ -293,7 +337,7 @@ static void loop(struct worker *w)
 			say_hello(w, false);
 		int64_t wait = w->needs_at + NEEDS_CHECK_MS - clock_ms();
 		if (wait <= 0) {
-			say_hello(w, false);
+			check_now_and_then(w);
 			continue;
 		}
 		struct pollfd p[] = {
@@ -363,6 +407,8 @@ static bool find_driver(struct worker *w, const struct worker_hooks *hooks, stru
 		return false;
 	if (w->settings == NULL && !parse_settings(w, w->driver->spec, err))
 		return false;
+	driver_limits.first_valid_uid = w->wc->process->first_valid_uid;
+	driver_limits.last_valid_uid = w->wc->process->last_valid_uid;
 	return hooks == NULL || hooks->confine == NULL ||
 	       hooks->confine(w->wc, w->driver->spec, err);
 }

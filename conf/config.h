@@ -27,7 +27,7 @@ struct process_settings {		   /* top level, about the daemon */
 	bool verbose_proctitle;
 	const char *info_log_path, *debug_log_path; /* "": log_path */
 	const char *auth_socket_path;		    /* where authctl looks users up */
-	unsigned first_valid_uid, last_valid_uid;   /* mail processes' limits; not enforced here */
+	unsigned first_valid_uid, last_valid_uid;   /* of lists; mail processes enforce them */
 	unsigned first_valid_gid, last_valid_gid;
 };
 

@@ -51,9 +51,11 @@ static const struct setting process_rows[] = {
     ROW(process_settings, auth_socket_path, STRING, "auth_socket_path", "auth-userdb",
 	"The socket at which authctl looks users up."),
     ROW(process_settings, first_valid_uid, UINT, "first_valid_uid", "500",
-	"The mail server's limit; accepted, and left to the mail server to enforce."),
+	"Lists of the system's users (driver passwd) begin here. For logins it is left to the "
+	"mail server to enforce."),
     ROW(process_settings, last_valid_uid, UINT, "last_valid_uid", "0",
-	"The mail server's limit; accepted, and left to the mail server to enforce."),
+	"Lists of the system's users (driver passwd) end here; 0: no end. For logins it is left "
+	"to the mail server to enforce."),
     ROW(process_settings, first_valid_gid, UINT, "first_valid_gid", "1",
 	"The mail server's limit; accepted, and left to the mail server to enforce."),
     ROW(process_settings, last_valid_gid, UINT, "last_valid_gid", "0",

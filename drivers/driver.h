@@ -53,6 +53,7 @@ struct question {
 	struct arena *arena;	 /* for whatever the answer needs */
 	struct entry entry;	 /* out */
 	struct err err;		 /* out: why, for the log (never with a secret in it) */
+	bool retire; /* out, LANES_PROCESS: after this answer a new process takes over */
 };
 
 /* Takes the next listed name; false: stop, nobody listens any more. May block. */

@@ -11,6 +11,17 @@
 extern const struct driver driver_passwd_file, driver_static;
 extern const struct driver_spec spec_passwd_file, spec_static;
 
+/* pam.so, passwd, shadow, checkpassword, imap.so */
+extern const struct driver driver_passwd;
+extern const struct driver_spec spec_pam, spec_passwd;
+
+/* Of the whole configuration; set before a driver is opened. */
+struct driver_limits {
+	unsigned first_valid_uid, last_valid_uid; /* whom a list of the system's users shows; 0: no
+						     end */
+};
+extern struct driver_limits driver_limits;
+
 extern const struct driver *const builtin_drivers[];	     /* NULL-terminated */
 extern const struct driver_spec *const known_driver_specs[]; /* NULL-terminated */
 

@@ -5,10 +5,13 @@
 #include "drivers/drivers.h"
 
 const struct driver *const builtin_drivers[] = {
+    &driver_passwd,
     &driver_passwd_file,
     &driver_static,
     NULL,
 };
+
+struct driver_limits driver_limits;
 
 /* A matter of the chain: what the passdb said with userdb_ fields is the user entry. */
 static const struct driver_spec spec_prefetch = {
@@ -19,9 +22,7 @@ static const struct driver_spec spec_prefetch = {
 
 #define NOT_BUILT_IN(driver) "driver " driver " is not built into this version of authd"
 
-static const struct driver_spec spec_pam = {.name = "pam", .refusal = NOT_BUILT_IN("pam")};
 static const struct driver_spec spec_shadow = {.name = "shadow", .refusal = NOT_BUILT_IN("shadow")};
-static const struct driver_spec spec_passwd = {.name = "passwd", .refusal = NOT_BUILT_IN("passwd")};
 static const struct driver_spec spec_sql = {.name = "sql", .refusal = NOT_BUILT_IN("sql")};
 static const struct driver_spec spec_ldap = {.name = "ldap", .refusal = NOT_BUILT_IN("ldap")};
 static const struct driver_spec spec_imap = {.name = "imap", .refusal = NOT_BUILT_IN("imap")};

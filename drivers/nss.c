@@ -1,0 +1,60 @@
+/*
+ * NSS lookups. Runs in: worker.
+ */
+#include "drivers/nss.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sysexits.h>
+
+enum { ROOM_FIRST = 2048, ROOM_MAX = 1024 * 1024 };
+
+/*
+ * glibc tells "not found" by no error at all; ESRCH is what others say. All
+ * the rest (ENOENT, too: a file or a service that is not there) is an outage.
+ */
+enum verdict nss_verdict(bool found, int error, const char *what, struct err *err)
+{
+	if (found)
+		return VERDICT_OK;
+	if (error == 0 || error == ESRCH)
+		return VERDICT_UNKNOWN_USER;
+	err_set(err, EX_TEMPFAIL, "%s failed: %s", what, strerror(error));
+	return VERDICT_INTERNAL;
+}
+
+static bool is_name(struct span user)
+{
+	return user.len > 0 && span_find(user, '\0') < 0;
+}
+
+enum verdict nss_passwd(struct span user, struct arena *a, struct passwd *out, struct err *err)
+{
+	struct passwd *found = NULL;
+	int e = ERANGE;
+	if (!is_name(user))
+		return VERDICT_UNKNOWN_USER;
+	const char *name = arena_cstr(a, user);
+	for (size_t size = ROOM_FIRST; e == ERANGE && size <= ROOM_MAX; size *= 2)
+		e = getpwnam_r(name, out, arena_alloc(a, size), size, &found);
+	return nss_verdict(found != NULL, e, "getpwnam()", err);
+}
+
+enum verdict nss_shadow(struct span user, struct arena *a, struct spwd *out, struct err *err)
+{
+	struct spwd *found = NULL;
+	int e = ERANGE;
+	if (!is_name(user))
+		return VERDICT_UNKNOWN_USER;
+	const char *name = arena_cstr(a, user);
+	for (size_t size = ROOM_FIRST; e == ERANGE && size <= ROOM_MAX; size *= 2)
+		e = getspnam_r(name, out, arena_alloc(a, size), size, &found);
+	return nss_verdict(found != NULL, e, "getspnam()", err);
+}
+
+bool nss_password_is_usable(struct span hash)
+{
+	if (hash.len == 0 || span_eq_str(hash, "x"))
+		return false;
+	return hash.ptr[0] != '*' && hash.ptr[0] != '!';
+}

@@ -1,0 +1,28 @@
+/*
+ * Looking up users in the system's databases (NSS), with the difference
+ * between "there is no such user" and "nobody could tell". Runs in: worker;
+ * may block. Results live in the arena.
+ */
+#ifndef DRIVERS_NSS_H
+#define DRIVERS_NSS_H
+
+#include <pwd.h>
+#include <shadow.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/verdict.h"
+
+/* OK, UNKNOWN_USER, or INTERNAL with *err. */
+enum verdict nss_passwd(
+    struct span user, struct arena *a, struct passwd *out, struct err *err) MUST_CHECK;
+enum verdict nss_shadow(
+    struct span user, struct arena *a, struct spwd *out, struct err *err) MUST_CHECK;
+
+/* What a lookup's result and error number mean. */
+enum verdict nss_verdict(bool found, int error, const char *what, struct err *err) MUST_CHECK;
+
+/* False for "x", "*", "!", "!!" and hashes that were locked with "!" in front. */
+bool nss_password_is_usable(struct span hash);
+
+#endif

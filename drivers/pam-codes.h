@@ -1,0 +1,23 @@
+/*
+ * What each of PAM's result codes means for a login.
+ */
+#ifndef DRIVERS_PAM_CODES_H
+#define DRIVERS_PAM_CODES_H
+
+#include "base/verdict.h"
+
+enum pam_phase {
+	PHASE_START,
+	PHASE_AUTHENTICATE,
+	PHASE_SETCRED,
+	PHASE_ACCOUNT,
+	PHASE_SESSION,
+};
+
+/* A code that the table does not have is VERDICT_INTERNAL. */
+enum verdict pam_code_verdict(enum pam_phase phase, int code);
+
+/* "pam_authenticate()" ... */
+const char *pam_phase_name(enum pam_phase phase);
+
+#endif

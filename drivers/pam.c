@@ -1,0 +1,294 @@
+/*
+ * pam: the system's Pluggable Authentication Modules judge the password.
+ * Runs in: worker, as root, one login at a time in a process, as modules keep
+ * global state. A module that crashes or hangs takes its process with it.
+ * Owner: the lane owns the state; a PAM handle lives for one login.
+ */
+#include "drivers/pam.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <security/pam_appl.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "drivers/driver.h"
+#include "drivers/pam-codes.h"
+
+struct pam_state {
+	const struct pam_settings *set;
+	unsigned asked;
+};
+
+/* One login, while PAM has it. */
+struct attempt {
+	const struct pam_state *state;
+	struct question *q;
+	const char *user, *password;
+	pam_handle_t *pamh;
+};
+
+/* ---- the service ---- */
+
+/* Without a file of its own PAM takes "other", which refuses everybody and looks like a mismatch.
+ */
+static void warn_of_other(const char *service)
+{
+	static const char *const places[] = {"/etc/pam.d", "/usr/lib/pam.d", "/usr/share/pam.d"};
+	char path[PAM_SERVICE_MAX + 32];
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		snprintf(path, sizeof(path), "%s/%s", places[i], service);
+		if (access(path, F_OK) == 0)
+			return;
+	}
+	log_warning("pam: there is no /etc/pam.d/%s; the service \"other\" decides, which usually "
+		    "refuses everybody",
+	    service);
+}
+
+/* ---- talking to modules ---- */
+
+static void free_replies(struct pam_response *replies, int count)
+{
+	for (int i = 0; i < count; i++) {
+		if (replies[i].resp != NULL) {
+			mem_wipe(replies[i].resp, strlen(replies[i].resp));
+			free(replies[i].resp);
+		}
+	}
+	free(replies);
+}
+
+/* A hostile name must not look like a line that is counted against somebody. */
+static const char *name_for_log(const struct attempt *at)
+{
+	struct span user = span_first(span_of(at->user), 64);
+	char *name = arena_cstr(at->q->arena, user);
+	for (char *p = name; *p != '\0'; p++) {
+		if ((unsigned char)*p <= ' ' || strchr("(),:", *p) != NULL)
+			*p = '?';
+	}
+	return name;
+}
+
+static void heard(const struct attempt *at, const char *text)
+{
+	if (at->state->set->failure_show_msg)
+		log_info("pam for %s: the modules say: %.300s", name_for_log(at), text);
+	else
+		log_debug("pam for %s: the modules say: %.300s", name_for_log(at), text);
+}
+
+/* The answers belong to PAM, which gives them to free(3). */
+static int converse(
+    int count, const struct pam_message **messages, struct pam_response **out, void *ctx)
+{
+	struct attempt *at = ctx;
+	if (count <= 0 || count > PAM_MAX_NUM_MSG)
+		return PAM_CONV_ERR;
+	struct pam_response *replies = calloc((size_t)count, sizeof(*replies));
+	if (replies == NULL)
+		return PAM_BUF_ERR;
+	for (int i = 0; i < count; i++) {
+		const struct pam_message *m = messages[i];
+		const char *text = NULL;
+		switch (m->msg_style) {
+		case PAM_PROMPT_ECHO_ON:
+			text = at->user;
+			break;
+		case PAM_PROMPT_ECHO_OFF:
+			text = at->password;
+			break;
+		case PAM_ERROR_MSG:
+		case PAM_TEXT_INFO:
+			heard(at, m->msg != NULL ? m->msg : "");
+			continue;
+		default:
+			free_replies(replies, count);
+			return PAM_CONV_ERR;
+		}
+		replies[i].resp = strdup(text);
+		if (replies[i].resp == NULL) {
+			free_replies(replies, count);
+			return PAM_BUF_ERR;
+		}
+	}
+	*out = replies;
+	return PAM_SUCCESS;
+}
+
+/* Failures are delayed by the front, for all drivers alike; a lane that sleeps serves nobody. */
+static void no_delay(int retval UNUSED, unsigned usec UNUSED, void *ctx UNUSED)
+{
+}
+
+/* ---- one login ---- */
+
+static enum verdict judge(struct attempt *at, enum pam_phase phase, int code)
+{
+	enum verdict v = pam_code_verdict(phase, code);
+	const char *text = at->pamh != NULL ? pam_strerror(at->pamh, code) : NULL;
+	if (text == NULL)
+		text = "no such error";
+	if (v == VERDICT_OK)
+		return v;
+	/* fail2ban knows both of these */
+	if (code == PAM_USER_UNKNOWN)
+		err_set(
+		    &at->q->err, 0, "unknown user (%s failed: %s)", pam_phase_name(phase), text);
+	else if (phase == PHASE_AUTHENTICATE && code == PAM_AUTH_ERR)
+		err_set(&at->q->err, 0, "%s failed: %s (Password mismatch?)", pam_phase_name(phase),
+		    text);
+	else if (v == VERDICT_MISMATCH && phase == PHASE_AUTHENTICATE && code != PAM_PERM_DENIED)
+		err_set(&at->q->err, 0, "Password mismatch (%s failed: %s)", pam_phase_name(phase),
+		    text);
+	else
+		err_set(&at->q->err, 0, "%s failed: %s", pam_phase_name(phase), text);
+	return v;
+}
+
+static int set_items(struct attempt *at)
+{
+	const struct span *v = at->q->vars->v;
+	union {
+		void (*function)(int, unsigned, void *);
+		const void *item;
+	} delay = {.function = no_delay};
+	char rip[128];
+	int rc = pam_set_item(at->pamh, PAM_TTY, "dovecot");
+	if (rc == PAM_SUCCESS)
+		rc = pam_set_item(at->pamh, PAM_RUSER, at->user);
+	if (rc == PAM_SUCCESS && v[VAR_RIP].len > 0 && span_to_cstr(v[VAR_RIP], rip, sizeof(rip)))
+		rc = pam_set_item(at->pamh, PAM_RHOST, rip);
+	if (rc == PAM_SUCCESS)
+		rc = pam_set_item(at->pamh, PAM_FAIL_DELAY, delay.item);
+	return rc;
+}
+
+/* The modules may have found another name for the user. */
+static enum verdict take_user(struct attempt *at)
+{
+	const void *item = NULL;
+	int rc = pam_get_item(at->pamh, PAM_USER, &item);
+	if (rc != PAM_SUCCESS || item == NULL || *(const char *)item == '\0') {
+		err_set(&at->q->err, 0, "the modules lost the user's name");
+		return VERDICT_INTERNAL;
+	}
+	if (strcmp(item, at->user) != 0)
+		fields_set_str(&at->q->entry.fields, "user", item);
+	return VERDICT_OK;
+}
+
+static enum verdict session(struct attempt *at, int *code)
+{
+	*code = pam_open_session(at->pamh, 0);
+	enum verdict v = judge(at, PHASE_SESSION, *code);
+	if (v != VERDICT_OK)
+		return v;
+	int rc = pam_close_session(at->pamh, 0);
+	if (rc != PAM_SUCCESS)
+		log_warning("pam for %s: pam_close_session() failed: %s", name_for_log(at),
+		    pam_strerror(at->pamh, rc));
+	return v;
+}
+
+/* All phases in order; the first that does not succeed decides. *code: for pam_end(). */
+static enum verdict run(struct attempt *at, int *code)
+{
+	enum verdict v;
+	*code = set_items(at);
+	if ((v = judge(at, PHASE_START, *code)) != VERDICT_OK)
+		return v;
+	*code = pam_authenticate(at->pamh, 0);
+	if ((v = judge(at, PHASE_AUTHENTICATE, *code)) != VERDICT_OK)
+		return v;
+	if (at->state->set->setcred) {
+		*code = pam_setcred(at->pamh, PAM_ESTABLISH_CRED);
+		if ((v = judge(at, PHASE_SETCRED, *code)) != VERDICT_OK)
+			return v;
+	}
+	*code = pam_acct_mgmt(at->pamh, 0);
+	v = judge(at, PHASE_ACCOUNT, *code);
+	if (v == VERDICT_OK && at->state->set->session)
+		v = session(at, code);
+	if (at->state->set->setcred)
+		(void)pam_setcred(at->pamh, PAM_DELETE_CRED);
+	return v == VERDICT_OK ? take_user(at) : v;
+}
+
+static bool has_nul(struct span s)
+{
+	return span_find(s, '\0') >= 0;
+}
+
+static enum verdict pam_ask(void *state, struct question *q)
+{
+	struct pam_state *s = state;
+	const struct span user = q->vars->v[VAR_USER], protocol = q->vars->v[VAR_SERVICE];
+	struct span password = secret_reveal(q->password);
+	char service[PAM_SERVICE_MAX];
+	if (user.len == 0 || has_nul(user))
+		return VERDICT_UNKNOWN_USER;
+	if (has_nul(password))
+		return VERDICT_MISMATCH; /* PAM's are C strings: no user has such a password */
+	memcpy(service, s->set->name, sizeof(service));
+	if (service[0] == '\0' && !pam_service_name(protocol, service)) {
+		err_set(&q->err, 0, "protocol \"%.64s\" cannot be a PAM service's name",
+		    arena_cstr(q->arena, protocol));
+		return VERDICT_INTERNAL;
+	}
+	struct attempt at = {
+	    .state = s,
+	    .q = q,
+	    .user = arena_cstr(q->arena, user),
+	    .password = arena_cstr(q->arena, password.ptr != NULL ? password : SPAN_LIT("")),
+	};
+	const struct pam_conv conv = {converse, &at};
+	/* a process that has run so many modules so often is replaced */
+	q->retire = s->set->max_requests > 0 && ++s->asked >= s->set->max_requests;
+	int code = pam_start(service, at.user, &conv, &at.pamh);
+	if (code != PAM_SUCCESS) {
+		at.pamh = NULL;
+		err_set(&q->err, 0, "pam_start() failed: error %d", code);
+		return VERDICT_INTERNAL;
+	}
+	enum verdict v = run(&at, &code);
+	int ended = pam_end(at.pamh, code);
+	if (ended != PAM_SUCCESS)
+		log_warning("pam for %s: pam_end() failed: error %d", name_for_log(&at), ended);
+	return v;
+}
+
+static void *pam_open(const void *settings, struct err *err UNUSED)
+{
+	struct pam_state *s = mem_alloc(sizeof(*s));
+	s->set = settings;
+	if (s->set->name[0] != '\0')
+		warn_of_other(s->set->name);
+	return s;
+}
+
+static uint64_t pam_needs(void *state UNUSED)
+{
+	return VAR_BIT(VAR_RIP) | VAR_BIT(VAR_SERVICE);
+}
+
+static void pam_close(void *state)
+{
+	mem_free(&state);
+}
+
+extern const struct driver authd_driver;
+const struct driver authd_driver = {
+    .abi = DRIVER_ABI,
+    .spec = &spec_pam,
+    .can = CAN_VERIFY,
+    .lanes = LANES_PROCESS,
+    .open = pam_open,
+    .ask = pam_ask,
+    .needs = pam_needs,
+    .close = pam_close,
+};
