@@ -15,7 +15,8 @@ enum {
 	BUCKETS_MIN = 4,
 	BUCKETS_MAX = 1 << 22,
 	ENTRY_TYPICAL = 256,
-	MALLOC_COST = 16, /* what an allocation takes beside its bytes */
+	MALLOC_COST = 16,   /* what an allocation takes beside its bytes */
+	NEGATIVE_SHARE = 4, /* unknown users: that part of a full cache, however many are made up */
 };
 
 /*
@@ -53,9 +54,9 @@ struct cache {
 	unsigned char key_secret[crypto_shorthash_siphashx24_KEYBYTES];
 	struct entry **buckets;
 	struct person **persons;
-	size_t bucket_count; /* of both; a power of two */
-	TAILQ_HEAD(entries, entry) entries;
-	uint64_t room; /* what the tables leave of the size */
+	size_t bucket_count;		       /* of both; a power of two */
+	TAILQ_HEAD(entries, entry) entries[2]; /* yes; unknown users */
+	uint64_t room;			       /* what the tables leave of the size */
 	uint64_t used;
 	uint64_t asked, flushed; /* the last question's number; the last one's before a flush */
 	struct cache_stats stats;
@@ -74,7 +75,8 @@ struct cache *cache_new(const struct cache_limits *limits)
 	c->persons = mem_alloc(c->bucket_count * sizeof(struct person *));
 	uint64_t tables = c->bucket_count * (sizeof(struct entry *) + sizeof(struct person *));
 	c->room = limits->size > tables ? limits->size - tables : 0;
-	TAILQ_INIT(&c->entries);
+	TAILQ_INIT(&c->entries[0]);
+	TAILQ_INIT(&c->entries[1]);
 	return c;
 }
 
@@ -137,6 +139,11 @@ static bool is_negative(const struct entry *e)
 	return e->verdict != VERDICT_OK;
 }
 
+static struct entries *list_of(struct cache *c, const struct entry *e)
+{
+	return &c->entries[is_negative(e)];
+}
+
 static struct entry **find(const struct cache *c, const unsigned char key[16])
 {
 	struct entry **at = &c->buckets[bucket_of(c, key)];
@@ -149,7 +156,7 @@ static void drop(struct cache *c, struct entry **at)
 {
 	struct entry *e = *at;
 	*at = e->next;
-	TAILQ_REMOVE(&c->entries, e, use);
+	TAILQ_REMOVE(list_of(c, e), e, use);
 	count(c, is_negative(e), (uint64_t)-1, -(uint64_t)(entry_size(e) + MALLOC_COST));
 	if (e->person != NULL)
 		person_release(c, e->person);
@@ -265,8 +272,8 @@ bool cache_answer(struct cache *c, const struct cache_key *key, const struct cha
 		return false;
 	}
 	c->stats.hits++;
-	TAILQ_REMOVE(&c->entries, e, use);
-	TAILQ_INSERT_HEAD(&c->entries, e, use);
+	TAILQ_REMOVE(list_of(c, e), e, use);
+	TAILQ_INSERT_HEAD(list_of(c, e), e, use);
 	*an = (struct channel_answer){
 	    .verdict = e->verdict, .has_password = e->has_password, .fields = fields_in(a)};
 	struct wire_reader r = wire_reader_of(span_make(e->bytes + e->user_len, e->fields_len));
@@ -306,9 +313,15 @@ static bool is_the_end_of(const struct cache *c, const struct entry *e, const st
 
 static void make_room(struct cache *c, size_t size)
 {
-	struct entry *oldest;
-	while (c->used + size > c->room && (oldest = TAILQ_LAST(&c->entries, entries)) != NULL)
+	while (c->used + size > c->room && c->used > 0) {
+		bool negative = c->stats.negative_size > c->room / NEGATIVE_SHARE;
+		struct entry *oldest = TAILQ_LAST(&c->entries[negative], entries);
+		if (oldest == NULL)
+			oldest = TAILQ_LAST(&c->entries[!negative], entries);
+		if (oldest == NULL) /* a person is there whose entry is about to come */
+			return;
 		drop(c, find(c, oldest->key));
+	}
 }
 
 /* False: the answer is older than what is known by now. */
@@ -334,7 +347,7 @@ static void put(struct cache *c, struct entry *e)
 	struct entry **place = &c->buckets[bucket_of(c, e->key)];
 	e->next = *place;
 	*place = e;
-	TAILQ_INSERT_HEAD(&c->entries, e, use);
+	TAILQ_INSERT_HEAD(list_of(c, e), e, use);
 	count(c, is_negative(e), 1, entry_size(e) + MALLOC_COST);
 }
 
@@ -433,12 +446,11 @@ static bool is_about(const struct entry *e, struct span mask)
 	return false;
 }
 
-size_t cache_flush(struct cache *c, struct span mask)
+static size_t flush_list(struct cache *c, struct entries *list, struct span mask)
 {
 	struct entry *e, *next;
 	size_t n = 0;
-	c->flushed = c->asked; /* what is under way now was perhaps read before */
-	for (e = TAILQ_FIRST(&c->entries); e != NULL; e = next) {
+	for (e = TAILQ_FIRST(list); e != NULL; e = next) {
 		next = TAILQ_NEXT(e, use);
 		if (mask.ptr != NULL && !is_about(e, mask))
 			continue;
@@ -446,6 +458,12 @@ size_t cache_flush(struct cache *c, struct span mask)
 		n++;
 	}
 	return n;
+}
+
+size_t cache_flush(struct cache *c, struct span mask)
+{
+	c->flushed = c->asked; /* what is under way now was perhaps read before */
+	return flush_list(c, &c->entries[0], mask) + flush_list(c, &c->entries[1], mask);
 }
 
 struct cache_stats cache_stats(const struct cache *c)

@@ -72,8 +72,13 @@ static void end_failure(struct request *r, enum verdict v)
 	} else if (r->master == MASTER_TARGET) {
 		r->code = REPLY_AUTHZ_FAIL;
 	}
+	/*
+	 * Counted from the client's last word: a refusal out of the cache takes as long as
+	 * one that cost a hash, unless the hash takes longer than the delay.
+	 */
+	int64_t asked_ms = r->deadline_ms - (int64_t)r->conn->client_deadline_ms;
 	uint64_t delay = r->nodelay ? 0 : r->scope->auth->failure_delay;
-	delay_then_finish(r, clock_ms() + (int64_t)delay);
+	delay_then_finish(r, asked_ms + (int64_t)delay);
 }
 
 void login_refuse_now(struct request *r, enum reply_code code, const char *reason)
@@ -396,7 +401,7 @@ static void end_line_text(struct request *r, struct buffer *b, const char *mech,
 	put_named(b, SPAN_LIT(", service="), v[VAR_SERVICE], "");
 	put_named(b, SPAN_LIT(", rip="), v[VAR_RIP], "");
 	put_named(b, SPAN_LIT(", session="), v[VAR_SESSION], "<>");
-	put_named(b, SPAN_LIT(", path="), buffer_span(&r->path), "");
+	put_named(b, SPAN_LIT(", path="), span_make(r->path, r->path_len), "");
 	put_named(b, SPAN_LIT(", verdict="), span_of(verdict_name(r->verdict)), "");
 	buffer_append(b, SPAN_LIT(", serial="));
 	buffer_append_u64_text(b, r->serial);
@@ -427,7 +432,7 @@ void login_log_end(struct request *r)
 	    {.name = "master", .text = v[VAR_MASTER_USER]},
 	    {.name = "rip", .text = v[VAR_RIP]},
 	    {.name = "session", .text = v[VAR_SESSION]},
-	    {.name = "path", .text = buffer_span(&r->path)},
+	    {.name = "path", .text = span_make(r->path, r->path_len)},
 	    {.name = "verdict", .text = span_of(verdict_name(r->verdict))},
 	    {.name = "usec", .is_number = true, .number = took},
 	    {0},

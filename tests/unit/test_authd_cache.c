@@ -487,6 +487,27 @@ static void test_the_least_recently_used_goes(void **state UNUSED)
 	assert_true(s.positive >= 8 && s.positive < 50);
 }
 
+static void test_made_up_users_do_not_push_out_real_ones(void **state UNUSED)
+{
+	char user[32];
+	cache_free(&cache);
+	set_up_with(8192, NEGATIVE_TTL, 0);
+	keep_many(100, "p");
+	uint64_t before = cache_stats(cache).positive;
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(user, sizeof(user), "nobody%u", i);
+		keep(user, "x", VERDICT_UNKNOWN_USER);
+		assert_true(has(user, "y"));
+		assert_true(cache_stats(cache).used <= 8192);
+	}
+	struct cache_stats s = cache_stats(cache);
+	assert_true(s.positive > before / 2);
+	assert_true(s.negative_size < 8192 / 3);
+	assert_true(has("user99", "p"));
+	keep_many(1000, "p"); /* nor is the room kept for them */
+	assert_true(cache_stats(cache).positive > before / 2);
+}
+
 static void test_one_user_cannot_take_more_either(void **state UNUSED)
 {
 	char ip[32];
@@ -622,6 +643,7 @@ int main(void)
 	    TEST(test_only_what_is_needed_is_in_the_key),
 	    TEST(test_each_cache_has_keys_of_its_own),
 	    TEST(test_the_least_recently_used_goes),
+	    TEST(test_made_up_users_do_not_push_out_real_ones),
 	    TEST(test_one_user_cannot_take_more_either),
 	    TEST(test_the_smallest_cache_holds_something),
 	    TEST(test_an_entry_larger_than_the_cache),
