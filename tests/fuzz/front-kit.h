@@ -25,6 +25,8 @@ static const char kit_configuration[] =
     "auth_mechanisms = plain login\n"
     "auth_master_user_separator = *\n"
     "auth_failure_delay = 0\n"
+    "auth_cache_size = 16k\n"
+    "auth_cache_expired_limit = 1h\n"
     "auth_internal_failure_delay = 0\n"
     "passdb {\n driver = static\n args = password=m\n master = yes\n"
     " result_success = continue\n}\n"
