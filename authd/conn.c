@@ -43,7 +43,10 @@ static void mark_dirty(struct conn *c)
 
 struct buffer *conn_out(struct conn *c)
 {
+	struct front *f = c->front;
 	mark_dirty(c);
+	if (c->out.data == NULL && f->spare_count > 0)
+		c->out = f->spares[--f->spare_count];
 	return &c->out;
 }
 
@@ -177,6 +180,19 @@ void conn_busy_changed(struct conn *c)
 
 /* ---- writing ---- */
 
+/* An idle connection holds no buffer; the next one that writes takes it. */
+static void give_back_out(struct conn *c)
+{
+	struct front *f = c->front;
+	if (f->spare_count == FRONT_SPARES || c->out.size > FRONT_SPARE_SIZE) {
+		buffer_free(&c->out);
+		return;
+	}
+	mem_wipe(c->out.data, c->out.size); /* replies may hold a password for a proxy */
+	f->spares[f->spare_count++] = c->out;
+	c->out = (struct buffer){0};
+}
+
 static void conn_write(struct conn *c)
 {
 	while (c->out.len > 0) {
@@ -194,7 +210,8 @@ static void conn_write(struct conn *c)
 		}
 		buffer_consume(&c->out, (size_t)n);
 	}
-	buffer_free(&c->out);
+	if (c->out.data != NULL)
+		give_back_out(c);
 }
 
 static void on_writable(evutil_socket_t fd UNUSED, short what UNUSED, void *ctx)

@@ -267,6 +267,8 @@ void front_free(struct front **fp)
 	event_del(&f->tick);
 	event_del(&f->control);
 	event_base_free(f->base);
+	while (f->spare_count > 0)
+		buffer_free(&f->spares[--f->spare_count]);
 	request_table_free(f->requests);
 	mem_free(fp);
 }

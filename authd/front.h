@@ -9,6 +9,7 @@
 #include <event2/event_struct.h>
 #include <sys/queue.h>
 
+#include "base/buffer.h"
 #include "base/wheel.h"
 
 struct conn;
@@ -17,6 +18,8 @@ struct request_table;
 
 TAILQ_HEAD(conn_list, conn);
 TAILQ_HEAD(generation_list, generation);
+
+enum { FRONT_SPARES = 64, FRONT_SPARE_SIZE = 8192 };
 
 struct front {
 	struct event_base *base;
@@ -31,7 +34,9 @@ struct front {
 	struct conn *dirty_conns; /* something to write or to free, at the end of the turn */
 	struct pool_link *dirty_links;
 	struct request_table *requests;
-	uint32_t pid;		   /* SPID */
+	uint32_t pid;			    /* SPID */
+	struct buffer spares[FRONT_SPARES]; /* empty, for connections that begin to write */
+	unsigned spare_count;
 	uint32_t last_connect_uid; /* CUID */
 	bool draining;
 	bool finished; /* leave the loop */

@@ -13,15 +13,24 @@
 #include "base/log.h"
 #include "drivers/driver.h"
 
+static void path_put(struct request *r, const char *text)
+{
+	size_t len = strlen(text), room = sizeof(r->path) - r->path_len;
+	if (len > room)
+		len = room;
+	memcpy(r->path + r->path_len, text, len);
+	r->path_len += (unsigned)len;
+}
+
 void request_path_add(struct request *r, const char *source, enum verdict v)
 {
-	if (r->path.len > 0)
-		buffer_append_char(&r->path, ',');
-	buffer_append_str(&r->path, source);
-	buffer_append_char(&r->path, ':');
-	buffer_append_str(&r->path, verdict_name(v));
+	if (r->path_len > 0)
+		path_put(r, ",");
+	path_put(r, source);
+	path_put(r, ":");
+	path_put(r, verdict_name(v));
 	if (r->from_cache)
-		buffer_append_str(&r->path, "(cache)");
+		path_put(r, "(cache)");
 	r->from_cache = false;
 }
 

@@ -253,7 +253,6 @@ void request_free(struct request *r)
 		c->listing = NULL;
 	TAILQ_REMOVE(&c->requests, r, conn_entry);
 	c->request_count--;
-	buffer_free(&r->path);
 	/* the request lies in its own arena */
 	struct arena arena = r->arena;
 	arena_free(&arena);

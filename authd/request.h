@@ -126,7 +126,8 @@ struct request {
 	struct request *follows;       /* it waits for that one's answer */
 	struct request_list followers; /* of a leader */
 	TAILQ_ENTRY(request) follow_entry;
-	struct buffer path; /* "passwd-file:mismatch,sql:ok" */
+	char path[96]; /* "passwd-file:mismatch,sql:ok", cut where it gets long */
+	unsigned path_len;
 	bool failure_logged;
 	struct request_held { /* logged when the login fails: another passdb may say yes */
 		const char *source;

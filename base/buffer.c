@@ -20,10 +20,10 @@ char *buffer_reserve(struct buffer *b, size_t n)
 		return b->data + b->len;
 	}
 	/* a fresh block and not realloc, so that the old bytes can be wiped */
-	size_t size = b->size > 0 ? b->size * 2 : 256;
+	size_t size = b->size > 0 ? b->size * 2 : 512;
 	while (size < b->len + n)
 		size *= 2;
-	char *data = mem_alloc(size);
+	char *data = mem_realloc(NULL, size); /* not zeroed: nobody reads beyond len */
 	if (b->len > 0)
 		memcpy(data, b->data + b->start, b->len);
 	mem_wipe(b->data, b->size);
