@@ -33,8 +33,8 @@ static struct span resolve_word(
 	return text.ptr != NULL ? arena_join(a, head, text) : SPAN_NULL;
 }
 
-static void resolve_list(struct config *c, const struct config_db *db,
-    struct template_fields **list, const char *prefix)
+static void resolve_list(
+    struct config *c, const struct config_db *db, struct template_fields **list, const char *prefix)
 {
 	struct err err = {0};
 	struct span rest = span_of(*list != NULL ? (*list)->text : ""), word;
