@@ -35,6 +35,9 @@ ALL_MODULES :=
 ALL_MODULES += pam
 MOD_SRC_pam := drivers/pam.c drivers/pam-codes.c
 MOD_LIBS_pam := $(shell pkg-config --libs pam 2>/dev/null)
+ALL_MODULES += ldap
+MOD_SRC_ldap := drivers/ldap.c drivers/ldap-conn.c drivers/ldap-servers.c drivers/ldap-bind.c drivers/ldap-search.c
+MOD_LIBS_ldap := $(shell pkg-config --exists libsasl2 && pkg-config --libs ldap 2>/dev/null)
 MODULES = $(foreach m,$(ALL_MODULES),$(if $(MOD_LIBS_$(m)),$(m)))
 LEFT_OUT = $(filter-out $(MODULES),$(ALL_MODULES))
 
@@ -81,9 +84,9 @@ $(A_CLIENT): $(call objs,$(SRC_CLIENT))
 
 AUTHD_PARTS = $(A_AUTHD) $(A_DRIVERS) $(A_MECHS) $(A_SCHEMES) $(A_CONF) $(A_BASE)
 
-# a loadable driver may use base and conf functions of the program
+# a loadable driver may use functions of base, conf and drivers in the program
 $(B)/authd: $(B)/obj/authd/main.o $(AUTHD_PARTS)
-	$(CC) -o $@ $< -Wl,--whole-archive $(A_BASE) $(A_CONF) -Wl,--no-whole-archive $(AUTHD_PARTS) \
+	$(CC) -o $@ $< -Wl,--whole-archive $(A_BASE) $(A_CONF) $(A_DRIVERS) -Wl,--no-whole-archive $(AUTHD_PARTS) \
 	    $(LDFLAGS_ALL) -rdynamic $(LIBS_AUTHD)
 
 $(B)/authctl: $(call objs,$(SRC_AUTHCTL)) $(A_CLIENT) $(A_DRIVERS) $(A_MECHS) $(A_SCHEMES) $(A_CONF) $(A_BASE)

@@ -282,7 +282,7 @@ static bool no_lookups(struct job *job)
 static bool verify(struct asker *as, void *state, struct job *job)
 {
 	bool skip = (job->q.flags & ASK_SKIP_PASSWORD) != 0;
-	if ((as->driver->can & CAN_VERIFY) != 0 && !skip) {
+	if ((as->can & CAN_VERIFY) != 0 && !skip) {
 		enum verdict v = ask_driver(as, state, job, ASK_VERIFY);
 		take_passwords(as, job);
 		bool next = v == VERDICT_OK && fields_has(&job->ask.entry.fields, "noauthenticate");
@@ -290,7 +290,7 @@ static bool verify(struct asker *as, void *state, struct job *job)
 		job->answer.has_password = v == VERDICT_OK || v == VERDICT_MISMATCH;
 		return true;
 	}
-	if ((as->driver->can & CAN_SHOW) == 0)
+	if ((as->can & CAN_SHOW) == 0)
 		return no_lookups(job);
 	enum verdict v = ask_driver(as, state, job, ASK_PASSDB);
 	if (v == VERDICT_OK)
@@ -324,7 +324,7 @@ static void convert(const struct asker *as, struct job *job)
 
 static bool credential(struct asker *as, void *state, struct job *job)
 {
-	if ((as->driver->can & CAN_SHOW) == 0)
+	if ((as->can & CAN_SHOW) == 0)
 		return no_lookups(job);
 	enum verdict v = ask_driver(as, state, job, ASK_PASSDB);
 	take_passwords(as, job);
@@ -339,7 +339,7 @@ static bool credential(struct asker *as, void *state, struct job *job)
 
 static bool userdb(struct asker *as, void *state, struct job *job)
 {
-	if ((as->driver->can & CAN_SHOW) == 0) {
+	if ((as->can & CAN_SHOW) == 0) {
 		job_answer(
 		    job, VERDICT_INTERNAL, "driver %s has no user entries", as->driver->spec->name);
 		return true;

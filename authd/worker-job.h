@@ -77,6 +77,7 @@ struct hash_kind {
 
 struct asker {
 	const struct driver *driver;
+	unsigned can; /* of the driver, with its settings */
 	bool allow_weak_schemes;
 	uint64_t hash_memory_limit; /* 0: none */
 	/* which hashes the users here have, so that an unknown user costs the same */

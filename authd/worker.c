@@ -87,7 +87,7 @@ static void say_hello(struct worker *w, bool first)
 		return;
 	w->needs = needs;
 	w->epoch = epoch;
-	unsigned can = w->driver->can;
+	unsigned can = w->asker.can;
 	if ((can & CAN_SHOW) != 0)
 		can |= CAN_VERIFY;
 	channel_put_hello(&w->out, &(struct channel_hello){
@@ -468,6 +468,8 @@ static bool open_driver(struct worker *w, struct err *err)
 {
 	asker_init(&w->asker);
 	w->asker.driver = w->driver;
+	w->asker.can =
+	    w->driver->can_with != NULL ? w->driver->can_with(w->settings) : w->driver->can;
 	w->asker.allow_weak_schemes = w->wc->allow_weak_schemes;
 	w->asker.hash_memory_limit = w->wc->process->hash_memory_limit;
 	if (!lane_hub_init(&w->hub, err))

@@ -15,7 +15,7 @@
 #include "conf/driver-spec.h"
 #include "conf/vars.h"
 
-enum { DRIVER_ABI = 1 }; /* must be equal; there is no negotiation */
+enum { DRIVER_ABI = 2 }; /* must be equal; there is no negotiation */
 
 enum driver_can {
 	CAN_VERIFY = 1 << 0, /* judges a password itself (PAM, LDAP bind) */
@@ -63,6 +63,8 @@ struct driver {
 	unsigned abi; /* DRIVER_ABI */
 	const struct driver_spec *spec;
 	unsigned can; /* enum driver_can */
+	/* Where it depends on the settings; NULL: it is .can in any case. */
+	unsigned (*can_with)(const void *settings);
 	enum driver_lanes lanes;
 
 	/*
@@ -74,8 +76,9 @@ struct driver {
 
 	/*
 	 * Answers one question: VERDICT_OK (entry found, or password right),
-	 * UNKNOWN_USER, MISMATCH, DISABLED, EXPIRED, NEXT, or INTERNAL with
-	 * q->err when the backend could not answer.
+	 * UNKNOWN_USER, MISMATCH, DISABLED, EXPIRED, NEXT, NO_SCHEME (to ASK_PASSDB:
+	 * it can verify only), or INTERNAL with q->err when the backend could not
+	 * answer.
 	 */
 	enum verdict (*ask)(void *state, struct question *q);
 

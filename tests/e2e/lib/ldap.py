@@ -1,0 +1,223 @@
+"""slapd servers of the tests: one small tree, TLS with an authority of their own."""
+
+import base64
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+
+from . import proc
+
+BASE = "dc=example,dc=org"
+ROOT_DN = "cn=admin," + BASE
+ROOT_PW = "admin-Granite21"
+SERVICE_DN = "cn=authd,ou=services," + BASE
+SERVICE_PW = "service-Feldspar8"
+
+PASSWORDS = {
+    "alice": "alice-Basalt77",
+    "bob": "bob-Obsidian5",
+    "carol": "carol-Marble31",
+    "dave": "dave-Slate90",
+    "tim@example.org": "tim-Quartzite4",
+    "jos\u00e9": "jose-Travertin6",
+    "we,ird+name": "weird-Gabbro2",
+    "star*(x)\\": "star-Diorite3",
+}
+WRONG = "wrong-Pumice1"
+
+
+def ssha(password):
+    salt = b"saltsalt"
+    digest = hashlib.sha1(password.encode() + salt).digest()
+    return "{SSHA}" + base64.b64encode(digest + salt).decode()
+
+
+def stored(user):
+    """What stands in userPassword."""
+    special = {"bob": "{CRYPT}" + subprocess.run(
+        ["openssl", "passwd", "-6", "-salt", "abcdefgh", PASSWORDS["bob"]],
+        stdout=subprocess.PIPE, check=True, text=True).stdout.strip(),
+        "carol": "{CLEARTEXT}" + PASSWORDS["carol"],
+        "dave": "{SASL}dave@EXAMPLE.ORG"}
+    return special.get(user) or ssha(PASSWORDS[user])
+
+
+def dn_value(value):
+    return "".join("\\%02x" % ord(c) if c in ',+"\\<>;=' else c for c in value)
+
+
+def user_dn(user):
+    return "uid=%s,ou=people,%s" % (dn_value(user), BASE)
+
+
+def line(key, value):
+    return "%s:: %s\n" % (key, base64.b64encode(value.encode()).decode())
+
+
+def entry(dn, classes, **attrs):
+    out = [line("dn", dn)] + ["objectClass: %s\n" % c for c in classes]
+    for key, values in attrs.items():
+        for value in values if isinstance(values, list) else [values]:
+            out.append(line(key, value))
+    return "".join(out) + "\n"
+
+
+def tree():
+    out = [entry(BASE, ["dcObject", "organization"], dc="example", o="Example")]
+    for ou in ("people", "services", "backends", "twins"):
+        out.append(entry("ou=%s,%s" % (ou, BASE), ["organizationalUnit"], ou=ou))
+    out.append(entry(SERVICE_DN, ["applicationProcess", "simpleSecurityObject"], cn="authd",
+                     userPassword=ssha(SERVICE_PW)))
+    out.append(entry("cn=store1,ou=backends," + BASE, ["applicationProcess", "labeledURIObject"],
+                     cn="store1", l="192.0.2.11", labeledURI="imap://store1"))
+    for i, user in enumerate(PASSWORDS):
+        out.append(entry(
+            user_dn(user), ["inetOrgPerson", "posixAccount"], uid=user, cn="Name of " + user,
+            sn=user, uidNumber=str(5000 + i), gidNumber="5000", homeDirectory="/srv/mail/%d" % i,
+            userPassword=stored(user), mail=["%d@example.org" % i, "%d@example.net" % i],
+            seeAlso="cn=store1,ou=backends," + BASE, description="mobile",
+            mobile="+1 555 %d" % i, employeeType="staff"))
+    for one in ("one", "two"):
+        out.append(entry("cn=%s,ou=twins,%s" % (one, BASE), ["inetOrgPerson", "posixAccount"],
+                         uid="twin", cn=one, sn="twin", uidNumber="6000", gidNumber="6000",
+                         homeDirectory="/srv/mail/twin", userPassword=ssha("twin-Tuff5")))
+    return "".join(out)
+
+
+def many(count):
+    return "".join(entry("uid=list%05d,ou=people,%s" % (i, BASE), ["account", "posixAccount"],
+                         uid="list%05d" % i, cn="x", uidNumber=str(10000 + i), gidNumber="1",
+                         homeDirectory="/nowhere") for i in range(count))
+
+
+class Authority:
+    """A certificate authority, and certificates that it signed."""
+
+    def __init__(self, where, name="ca"):
+        self.dir = where
+        self.cert = os.path.join(where, name + ".pem")
+        self.key = os.path.join(where, name + ".key")
+        self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                      "-nodes", "-keyout", self.key, "-out", self.cert, "-days", "2", "-subj",
+                      "/CN=authd test CA " + name, "-addext", "basicConstraints=critical,CA:TRUE")
+
+    @staticmethod
+    def _openssl(*args):
+        subprocess.run(["openssl"] + list(args), check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+
+    def issue(self, name):
+        """(certificate, key) for a host name."""
+        base = os.path.join(self.dir, name)
+        with open(base + ".ext", "w") as f:
+            f.write("subjectAltName=DNS:%s\n" % name)
+        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                      "-keyout", base + ".key", "-out", base + ".csr", "-subj", "/CN=" + name)
+        self._openssl("x509", "-req", "-in", base + ".csr", "-CA", self.cert, "-CAkey", self.key,
+                      "-CAcreateserial", "-days", "2", "-extfile", base + ".ext", "-out",
+                      base + ".pem")
+        return base + ".pem", base + ".key"
+
+
+class Slapd:
+    """One server. It keeps its data and its ports when it is stopped and started again."""
+
+    def __init__(self, ldif=None, tls=None, limits=""):
+        self.dir = proc.new_dir("ldap")
+        self.port, self.tls_port = proc.free_port(), proc.free_port()
+        self.socket = os.path.join(self.dir, "ldapi")
+        self.log = os.path.join(self.dir, "log")
+        self.conf = os.path.join(self.dir, "slapd.conf")
+        self.tls = tls
+        self.daemon = None
+        os.mkdir(os.path.join(self.dir, "db"))
+        with open(self.conf, "w") as f:
+            f.write(self._config(limits))
+        with open(os.path.join(self.dir, "ldif"), "w") as f:
+            f.write(ldif or tree())
+        subprocess.run(["/usr/sbin/slapadd", "-q", "-f", self.conf, "-l",
+                        os.path.join(self.dir, "ldif")], check=True,
+                       stdout=subprocess.DEVNULL)
+
+    def _config(self, limits):
+        tls = ""
+        if self.tls:
+            tls = "TLSCACertificateFile %s\nTLSCertificateFile %s\nTLSCertificateKeyFile %s\n" % self.tls
+        schemas = "".join("include /etc/ldap/schema/%s.schema\n" % s
+                          for s in ("core", "cosine", "inetorgperson", "nis"))
+        return """%(schemas)s
+modulepath /usr/lib/ldap
+moduleload back_mdb
+pidfile %(dir)s/pid
+%(tls)s
+authz-regexp gidNumber=.*\\+uidNumber=0,cn=peercred,cn=external,cn=auth %(root)s
+authz-regexp uid=([^,]*),cn=[^,]*,cn=auth cn=$1,ou=services,%(base)s
+password-hash {CLEARTEXT}
+database mdb
+maxsize 268435456
+directory %(dir)s/db
+suffix "%(base)s"
+rootdn "%(root)s"
+rootpw %(rootpw)s
+index objectClass,uid eq
+dbnosync
+%(limits)s
+access to attrs=userPassword by dn.exact="%(service)s" read by anonymous auth by * none
+access to * by dn.exact="%(service)s" read by anonymous auth by * none
+""" % {"schemas": schemas, "dir": self.dir, "tls": tls, "base": BASE, "root": ROOT_DN,
+            "rootpw": ROOT_PW, "service": SERVICE_DN, "limits": limits}
+
+    @property
+    def uri(self):
+        return "ldap://127.0.0.1:%d" % self.port
+
+    @property
+    def ldapi(self):
+        return "ldapi://" + self.socket.replace("/", "%2F")
+
+    def start(self):
+        urls = [self.uri + "/", self.ldapi + "/"]
+        if self.tls:
+            urls.append("ldaps://127.0.0.1:%d/" % self.tls_port)
+        self.daemon = proc.Daemon(["/usr/sbin/slapd", "-d", "0", "-f", self.conf, "-h",
+                                   " ".join(urls)], self.log)
+        proc.wait_for("slapd", lambda: proc.port_open(self.port))
+        return self
+
+    def stop(self, signo=signal.SIGTERM):
+        if self.daemon:
+            if self.daemon.running():
+                self.daemon.popen.send_signal(signal.SIGCONT)
+            self.daemon.stop(signo)
+            self.daemon = None
+
+    def pause(self):
+        self.daemon.popen.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.daemon.popen.send_signal(signal.SIGCONT)
+
+    def modify(self, ldif):
+        subprocess.run(["ldapmodify", "-x", "-H", self.uri, "-D", ROOT_DN, "-w", ROOT_PW],
+                       input=ldif, check=True, text=True, stdout=subprocess.DEVNULL)
+
+
+def settings(**more):
+    """The text of a dovecot-ldap.conf.ext."""
+    return "".join("%s = %s\n" % item for item in more.items())
+
+
+class Silent:
+    """A server that takes connections and never says anything."""
+
+    def __enter__(self):
+        self.socket = socket.socket()
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.listen(64)
+        self.port = self.socket.getsockname()[1]
+        return self
+
+    def __exit__(self, *exc):
+        self.socket.close()
