@@ -38,6 +38,14 @@ MOD_LIBS_pam := $(shell pkg-config --libs pam 2>/dev/null)
 ALL_MODULES += ldap
 MOD_SRC_ldap := drivers/ldap.c drivers/ldap-conn.c drivers/ldap-servers.c drivers/ldap-bind.c drivers/ldap-search.c
 MOD_LIBS_ldap := $(shell pkg-config --exists libsasl2 && pkg-config --libs ldap 2>/dev/null)
+SQL_CORE := drivers/sql.c drivers/sql-pool.c drivers/sql-row.c
+ALL_MODULES += sql-mysql sql-pgsql sql-sqlite
+MOD_SRC_sql-mysql := $(SQL_CORE) drivers/sql-mysql.c
+MOD_SRC_sql-pgsql := $(SQL_CORE) drivers/sql-pgsql.c
+MOD_SRC_sql-sqlite := $(SQL_CORE) drivers/sql-sqlite.c
+MOD_LIBS_sql-mysql := $(shell pkg-config --libs libmariadb 2>/dev/null)
+MOD_LIBS_sql-pgsql := $(shell pkg-config --libs libpq 2>/dev/null)
+MOD_LIBS_sql-sqlite := $(shell pkg-config --libs sqlite3 2>/dev/null)
 MODULES = $(foreach m,$(ALL_MODULES),$(if $(MOD_LIBS_$(m)),$(m)))
 LEFT_OUT = $(filter-out $(MODULES),$(ALL_MODULES))
 

@@ -185,30 +185,82 @@ static void answer_verdict(struct job *job, enum verdict v)
 	job->answer.fields = found ? job->ask.entry.fields : fields_in(&job->arena);
 }
 
+static bool parse_one(const struct asker *as, struct job *job, struct secret password,
+    bool noscheme, struct scheme_hash *hash, struct err *err)
+{
+	const char *def = job->ask.entry.default_scheme, *name;
+	if (!scheme_parse(password, def != NULL ? def : "CRYPT", noscheme, &job->arena, hash, err))
+		return false;
+	if (scheme_is_weak(hash, &name) && !as->allow_weak_schemes)
+		return err_set(err, 0, "Weak password scheme '%s' used and refused", name);
+	return true;
+}
+
 /* The stored password taken apart, or an answer that says why not. */
 static bool parse_hash(const struct asker *as, struct job *job)
 {
 	const struct entry *e = &job->ask.entry;
-	const char *def = e->default_scheme != NULL ? e->default_scheme : "CRYPT";
 	struct err err = {0};
-	if (!scheme_parse(e->password, def, e->password_noscheme, &job->arena, &job->hash, &err)) {
+	if (parse_one(as, job, e->password, e->password_noscheme, &job->hash, &err))
+		return true;
+	job_answer(job, VERDICT_INTERNAL, "%s", err.text);
+	return false;
+}
+
+/* All of the user's passwords. One that cannot be read does not keep the others from letting in. */
+static bool parse_hashes(const struct asker *as, struct job *job)
+{
+	const struct entry *e = &job->ask.entry;
+	struct err err = {0};
+	if (e->more_count == 0)
+		return parse_hash(as, job);
+	struct job_hash *all = arena_alloc(&job->arena, (e->more_count + 1) * sizeof(*all));
+	size_t count = 0;
+	for (size_t i = 0; i <= e->more_count; i++) {
+		struct entry_password p = {e->password, e->password_noscheme, e->password_name};
+		if (i > 0)
+			p = e->more[i - 1];
+		all[count].name = p.name;
+		if (parse_one(as, job, p.password, p.noscheme, &all[count].hash, &err))
+			count++;
+	}
+	if (err.text[0] != '\0')
+		job->unread = arena_cstr(&job->arena, span_of(err.text));
+	if (count == 0) {
 		job_answer(job, VERDICT_INTERNAL, "%s", err.text);
 		return false;
 	}
-	const char *name;
-	if (scheme_is_weak(&job->hash, &name) && !as->allow_weak_schemes) {
-		job_answer(
-		    job, VERDICT_INTERNAL, "Weak password scheme '%s' used and refused", name);
-		return false;
-	}
+	job->hash = all[0].hash;
+	job->hash_name = all[0].name;
+	job->more = all + 1;
+	job->more_count = count - 1;
 	return true;
+}
+
+/* Compares with one password after the other until one fits. */
+static enum verdict verify_hashes(const struct asker *as, struct job *job, struct err *err)
+{
+	struct span user = job->q.vars.v[VAR_USER];
+	enum verdict v = scheme_verify(&job->hash, job->q.password, user, &job->arena, err);
+	for (size_t i = 0; i < job->more_count && v == VERDICT_MISMATCH; i++) {
+		job->hash = job->more[i].hash;
+		job->hash_name = job->more[i].name;
+		v = scheme_verify(&job->hash, job->q.password, user, &job->arena, err);
+	}
+	if (v == VERDICT_MISMATCH && job->unread != NULL) {
+		err_set(err, 0, "%s", job->unread);
+		return VERDICT_INTERNAL; /* it might have been that one */
+	}
+	if (v == VERDICT_OK && job->hash_name.len > 0)
+		log_info("%s(%.*s): the password is \"%.*s\"", as->driver->spec->name,
+		    SPAN_ARG(user), SPAN_ARG(job->hash_name));
+	return v;
 }
 
 void asker_hash(struct asker *as, struct job *job)
 {
 	struct err err = {0};
-	enum verdict v =
-	    scheme_verify(&job->hash, job->q.password, job->q.vars.v[VAR_USER], &job->arena, &err);
+	enum verdict v = verify_hashes(as, job, &err);
 	if (job->dummy) {
 		answer_verdict(job, VERDICT_UNKNOWN_USER);
 		return;
@@ -225,6 +277,11 @@ void asker_hash(struct asker *as, struct job *job)
 static bool hash_here_or_later(struct asker *as, struct job *job)
 {
 	struct scheme_cost cost = scheme_cost(&job->hash);
+	for (size_t i = 0; i < job->more_count; i++) {
+		struct scheme_cost other = scheme_cost(&job->more[i].hash);
+		cost.expensive = cost.expensive || other.expensive;
+		cost.memory = other.memory > cost.memory ? other.memory : cost.memory;
+	}
 	if (!cost.expensive) {
 		asker_hash(as, job);
 		return true;
@@ -266,7 +323,7 @@ static bool compare(struct asker *as, struct job *job)
 		job->answer.detail = SPAN_LIT("No password returned (and no nopassword)");
 	} else if (!secret_is_set(job->q.password)) {
 		job_answer(job, VERDICT_INTERNAL, "the question came without a password");
-	} else if (parse_hash(as, job)) {
+	} else if (parse_hashes(as, job)) {
 		return hash_here_or_later(as, job);
 	}
 	return true;

@@ -16,6 +16,12 @@
 
 struct lane_pool;
 
+/* A stored password taken apart. */
+struct job_hash {
+	struct scheme_hash hash;
+	struct span name;
+};
+
 struct job {
 	struct job *next;	  /* in a queue, the done list or the free list */
 	struct job *map_next;	  /* in the main thread's map of serials */
@@ -28,6 +34,10 @@ struct job {
 	/* a password still to be compared in a hash lane */
 	struct scheme_hash hash;
 	uint64_t hash_memory;
+	struct span hash_name; /* of the user's several passwords this one; or SPAN_NULL */
+	struct job_hash *more; /* the others, compared after it */
+	size_t more_count;
+	const char *unread;   /* why one of them could not be compared; NULL: all can */
 	bool dummy;	      /* only to spend the time: the user is unknown */
 	unsigned passed_over; /* how often others went first for want of memory */
 

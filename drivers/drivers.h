@@ -10,6 +10,7 @@
 /* one file each; listed in table.c */
 extern const struct driver driver_passwd_file, driver_static;
 extern const struct driver_spec spec_passwd_file, spec_static;
+extern const struct driver_spec spec_sql; /* sql-mysql.so, sql-pgsql.so, sql-sqlite.so */
 
 /* pam.so, passwd, shadow, checkpassword, imap.so */
 extern const struct driver driver_passwd;

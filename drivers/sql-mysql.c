@@ -1,0 +1,465 @@
+/*
+ * The SQL driver's backend for MySQL and MariaDB. Runs in: worker, in a lane.
+ * Everything goes through prepared statements. The library's non-blocking
+ * calls are used as blocking ones with a deadline in milliseconds: its own
+ * time-outs are in seconds, for each packet, and fixed when it connects.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include <mariadb/errmsg.h>
+#include <mariadb/mysql.h>
+#include <mariadb/mysqld_error.h>
+
+#include "base/mem.h"
+#include "base/wheel.h"
+#include "drivers/sql.h"
+
+enum { COLUMN_SIZE = 512 };
+
+struct column {
+	char bytes[COLUMN_SIZE];
+	unsigned long len;
+	my_bool null, cut;
+};
+
+struct statement {
+	MYSQL_STMT *st;
+	unsigned count;
+	MYSQL_RES *meta;
+	struct column *columns;
+	MYSQL_BIND *binds;
+};
+
+struct conn {
+	MYSQL *my;
+	const char *host;
+	int64_t until;
+	struct statement slots[SQL_SLOTS];
+	struct statement *running;
+	bool at_end;
+};
+
+/* ---- waiting ---- */
+
+/* What the library waits for, until it is there or the time is over. */
+static int wait_for(struct conn *c, int events)
+{
+	struct pollfd p = {.fd = (int)mysql_get_socket(c->my)};
+	if ((events & MYSQL_WAIT_READ) != 0)
+		p.events |= POLLIN;
+	if ((events & MYSQL_WAIT_WRITE) != 0)
+		p.events |= POLLOUT;
+	if ((events & MYSQL_WAIT_EXCEPT) != 0)
+		p.events |= POLLPRI;
+	int64_t left;
+	int n;
+	do {
+		left = c->until - clock_ms();
+		n = left > 0 ? poll(&p, 1, left < INT32_MAX ? (int)left : INT32_MAX) : 0;
+	} while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return MYSQL_WAIT_TIMEOUT;
+	int got = 0;
+	if ((p.revents & (POLLIN | POLLHUP | POLLERR)) != 0)
+		got |= MYSQL_WAIT_READ;
+	if ((p.revents & (POLLOUT | POLLHUP | POLLERR)) != 0)
+		got |= MYSQL_WAIT_WRITE;
+	if ((p.revents & POLLPRI) != 0)
+		got |= MYSQL_WAIT_EXCEPT;
+	return got & events;
+}
+
+static bool run_connect(struct conn *c, const struct sql_connect *to)
+{
+	MYSQL *got = NULL;
+	bool local = c->host[0] == '/';
+	int events = mysql_real_connect_start(&got, c->my, local || !*c->host ? NULL : c->host,
+	    to->user, to->password, to->dbname, to->port, local ? c->host : NULL, to->client_flags);
+	while (events != 0)
+		events = mysql_real_connect_cont(&got, c->my, wait_for(c, events));
+	return got != NULL;
+}
+
+static bool run_query(struct conn *c, const char *sql)
+{
+	int rc = 1;
+	int events = mysql_real_query_start(&rc, c->my, sql, strlen(sql));
+	while (events != 0)
+		events = mysql_real_query_cont(&rc, c->my, wait_for(c, events));
+	return rc == 0;
+}
+
+static bool run_prepare(struct conn *c, MYSQL_STMT *st, const char *sql)
+{
+	int rc = 1;
+	int events = mysql_stmt_prepare_start(&rc, st, sql, strlen(sql));
+	while (events != 0)
+		events = mysql_stmt_prepare_cont(&rc, st, wait_for(c, events));
+	return rc == 0;
+}
+
+static bool run_execute(struct conn *c, MYSQL_STMT *st)
+{
+	int rc = 1;
+	int events = mysql_stmt_execute_start(&rc, st);
+	while (events != 0)
+		events = mysql_stmt_execute_cont(&rc, st, wait_for(c, events));
+	return rc == 0;
+}
+
+static int run_fetch(struct conn *c, MYSQL_STMT *st)
+{
+	int rc = 1;
+	int events = mysql_stmt_fetch_start(&rc, st);
+	while (events != 0)
+		events = mysql_stmt_fetch_cont(&rc, st, wait_for(c, events));
+	return rc;
+}
+
+static bool run_free_result(struct conn *c, MYSQL_STMT *st)
+{
+	my_bool rc = 1;
+	int events = mysql_stmt_free_result_start(&rc, st);
+	while (events != 0)
+		events = mysql_stmt_free_result_cont(&rc, st, wait_for(c, events));
+	return rc == 0;
+}
+
+/* ---- errors ---- */
+
+static bool is_connection_error(unsigned code)
+{
+	static const unsigned codes[] = {ER_SERVER_SHUTDOWN, ER_CON_COUNT_ERROR,
+	    ER_TOO_MANY_USER_CONNECTIONS, ER_CONNECTION_KILLED, ER_NET_READ_ERROR,
+	    ER_NET_READ_INTERRUPTED, ER_NET_ERROR_ON_WRITE, ER_NET_WRITE_INTERRUPTED,
+	    1047 /* Galera: the node is not ready */, 4031 /* MySQL 8: idle for too long */};
+	if (code >= CR_MIN_ERROR && code <= CR_MAX_ERROR)
+		return code != CR_NEW_STMT_METADATA;
+	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+		if (code == codes[i])
+			return true;
+	}
+	return false;
+}
+
+static bool is_charset_error(unsigned code)
+{
+	return code == ER_CANT_AGGREGATE_2COLLATIONS || code == ER_CANT_AGGREGATE_3COLLATIONS ||
+	       code == ER_CANT_AGGREGATE_NCOLLATIONS || code == ER_INVALID_CHARACTER_STRING ||
+	       code == ER_TRUNCATED_WRONG_VALUE_FOR_FIELD;
+}
+
+static enum sql_result failure(struct conn *c, unsigned code, const char *text, struct err *err)
+{
+	bool late = clock_ms() >= c->until;
+	if (late && (code == 0 || (code >= CR_MIN_ERROR && code <= CR_MAX_ERROR)))
+		err_set(err, EX_TEMPFAIL, "mysql %s: no answer in time", c->host);
+	else
+		err_set(err, EX_TEMPFAIL, "mysql %s: %s (%u)", c->host, text, code);
+	if (code == 0 || is_connection_error(code))
+		return late ? SQL_TIMEOUT : SQL_LOST;
+	return SQL_FAILED;
+}
+
+static enum sql_result st_failure(struct conn *c, MYSQL_STMT *st, struct err *err)
+{
+	return failure(c, mysql_stmt_errno(st), mysql_stmt_error(st), err);
+}
+
+/* ---- connecting ---- */
+
+static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+
+static void init_library(void)
+{
+	if (mysql_library_init(0, NULL, NULL) != 0)
+		mem_panic("mysql_library_init");
+}
+
+static void set_options(MYSQL *my, const struct sql_connect *to)
+{
+	unsigned connect = (unsigned)(to->connect_timeout / 1000);
+	unsigned reading = (unsigned)(to->read_timeout / 1000);
+	unsigned writing = (unsigned)(to->write_timeout / 1000), off = 0;
+	const char *group = to->option_group != NULL ? to->option_group : "client";
+	mysql_options(my, MYSQL_OPT_NONBLOCK, 0);
+	mysql_options(my, MYSQL_OPT_CONNECT_TIMEOUT, &connect);
+	mysql_options(my, MYSQL_OPT_READ_TIMEOUT, &reading);
+	mysql_options(my, MYSQL_OPT_WRITE_TIMEOUT, &writing);
+	/* a server must not be able to ask for files of this machine */
+	mysql_options(my, MYSQL_OPT_LOCAL_INFILE, &off);
+	if (to->option_file != NULL)
+		mysql_options(my, MYSQL_READ_DEFAULT_FILE, to->option_file);
+	mysql_options(my, MYSQL_READ_DEFAULT_GROUP, group);
+	if (to->ssl_ca != NULL || to->ssl_ca_path != NULL || to->ssl_cert != NULL)
+		mysql_ssl_set(
+		    my, to->ssl_key, to->ssl_cert, to->ssl_ca, to->ssl_ca_path, to->ssl_cipher);
+	if (to->ssl_verify >= 0) {
+		my_bool verify = to->ssl_verify > 0;
+		mysql_options(my, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
+	}
+}
+
+static void drop_statement(struct statement *s)
+{
+	if (s->meta != NULL)
+		mysql_free_result(s->meta);
+	if (s->st != NULL)
+		mysql_stmt_close(s->st);
+	mem_free(&s->binds);
+	if (s->columns != NULL)
+		mem_wipe(s->columns, (s->count + 1) * sizeof(*s->columns));
+	mem_free(&s->columns);
+	*s = (struct statement){0};
+}
+
+static void conn_close(void *handle)
+{
+	struct conn *c = handle;
+	/* first the connection: statements without one need not read what is left */
+	mysql_close(c->my);
+	for (size_t i = 0; i < SQL_SLOTS; i++)
+		drop_statement(&c->slots[i]);
+	mem_free(&c);
+}
+
+static void *conn_open(
+    const struct sql_connect *to, const char *host, int64_t until, struct err *err)
+{
+	pthread_once(&library_once, init_library);
+	struct conn *c = mem_alloc(sizeof(*c));
+	c->my = mysql_init(NULL);
+	c->host = host;
+	c->until = until;
+	if (c->my == NULL)
+		mem_panic("mysql_init");
+	set_options(c->my, to);
+	bool ok = run_connect(c, to);
+	/* "..." with variables was read as a literal, so it must be one here, too */
+	if (ok && to->double_quoted)
+		ok = run_query(c, "SET SESSION sql_mode = "
+				  "REPLACE(@@SESSION.sql_mode, 'ANSI_QUOTES', '')");
+	if (ok)
+		return c;
+	(void)failure(c, mysql_errno(c->my), mysql_error(c->my), err);
+	conn_close(c);
+	return NULL;
+}
+
+static enum sql_dialect conn_dialect(void *handle)
+{
+	const struct conn *c = handle;
+	return (c->my->server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES) != 0
+		   ? SQL_MYSQL_NO_ESCAPES
+		   : SQL_MYSQL;
+}
+
+/* ---- statements ---- */
+
+static enum sql_result prepare(
+    struct conn *c, struct statement *s, const char *text, struct err *err)
+{
+	s->st = mysql_stmt_init(c->my);
+	if (s->st == NULL)
+		mem_panic("mysql_stmt_init");
+	if (run_prepare(c, s->st, text))
+		return SQL_ROW;
+	enum sql_result r = st_failure(c, s->st, err);
+	/* a lost connection's statements are closed after it */
+	if (r == SQL_FAILED)
+		drop_statement(s);
+	return r;
+}
+
+static bool is_integer(struct span v, long long *out)
+{
+	bool negative = v.len > 0 && v.ptr[0] == '-';
+	uint64_t n;
+	if (!span_to_u64(span_skip(v, negative), &n) || n > INT64_MAX)
+		return false;
+	*out = negative ? -(long long)n : (long long)n;
+	return true;
+}
+
+static void bind_value(MYSQL_BIND *b, const struct sql_value *v, long long *number)
+{
+	*b = (MYSQL_BIND){0};
+	if (v->bare && is_integer(v->bytes, number)) {
+		b->buffer_type = MYSQL_TYPE_LONGLONG;
+		b->buffer = number;
+		return;
+	}
+	b->buffer_type = MYSQL_TYPE_STRING;
+	b->buffer = (void *)(uintptr_t)v->bytes.ptr;
+	b->buffer_length = v->bytes.len;
+}
+
+static enum sql_result start(struct conn *c, struct statement *s, const struct sql_query *q,
+    const struct sql_value *values, struct err *err)
+{
+	MYSQL_BIND binds[SQL_PARAMS_MAX];
+	long long numbers[SQL_PARAMS_MAX]; /* read when it runs */
+	if (mysql_stmt_param_count(s->st) != q->count) {
+		err_set(err, EX_CONFIG, "mysql %s: the server sees %lu placeholders, not %zu",
+		    c->host, mysql_stmt_param_count(s->st), q->count);
+		return SQL_FAILED;
+	}
+	for (size_t i = 0; i < q->count; i++)
+		bind_value(&binds[i], &values[i], &numbers[i]);
+	if (q->count > 0 && mysql_stmt_bind_param(s->st, binds) != 0)
+		return st_failure(c, s->st, err);
+	return run_execute(c, s->st) ? SQL_ROW : st_failure(c, s->st, err);
+}
+
+static void bind_columns(struct statement *s)
+{
+	if (s->columns == NULL) {
+		s->columns = mem_alloc((s->count + 1) * sizeof(*s->columns));
+		s->binds = mem_alloc((s->count + 1) * sizeof(*s->binds));
+	}
+	for (unsigned i = 0; i < s->count; i++) {
+		s->binds[i] = (MYSQL_BIND){
+		    .buffer_type = MYSQL_TYPE_STRING,
+		    .buffer = s->columns[i].bytes,
+		    .buffer_length = COLUMN_SIZE,
+		    .length = &s->columns[i].len,
+		    .is_null = &s->columns[i].null,
+		    .error = &s->columns[i].cut,
+		};
+	}
+}
+
+/* Ready to fetch rows. The shape of the result may have changed since it ran last. */
+static enum sql_result prepare_result(struct conn *c, struct statement *s, struct err *err)
+{
+	unsigned count = mysql_stmt_field_count(s->st);
+	if (s->meta == NULL || count != s->count) {
+		if (s->meta != NULL)
+			mysql_free_result(s->meta);
+		mem_free(&s->columns);
+		mem_free(&s->binds);
+		s->meta = mysql_stmt_result_metadata(s->st);
+		s->count = s->meta != NULL ? mysql_num_fields(s->meta) : 0;
+	}
+	c->at_end = s->count == 0;
+	if (s->count == 0)
+		return SQL_ROW;
+	bind_columns(s);
+	return mysql_stmt_bind_result(s->st, s->binds) == 0 ? SQL_ROW : st_failure(c, s->st, err);
+}
+
+static bool has_high_bytes(const struct sql_query *q, const struct sql_value *values)
+{
+	for (size_t i = 0; i < q->count; i++) {
+		for (size_t j = 0; j < values[i].bytes.len; j++) {
+			if ((unsigned char)values[i].bytes.ptr[j] >= 0x80)
+				return true;
+		}
+	}
+	return false;
+}
+
+static enum sql_result conn_execute(void *handle, const struct sql_query *q,
+    const struct sql_value *values, int64_t until, struct err *err)
+{
+	struct conn *c = handle;
+	struct statement *s = &c->slots[q->slot];
+	enum sql_result r = SQL_ROW;
+	bool cached = s->st != NULL;
+	c->until = until;
+	for (;;) {
+		if (s->st == NULL)
+			r = prepare(c, s, q->text, err);
+		if (r == SQL_ROW)
+			r = start(c, s, q, values, err);
+		if (r == SQL_ROW)
+			r = prepare_result(c, s, err);
+		if (r != SQL_FAILED)
+			break;
+		unsigned code = s->st != NULL ? mysql_stmt_errno(s->st) : 0;
+		drop_statement(s);
+		if (is_charset_error(code) && has_high_bytes(q, values))
+			return SQL_NO_VALUE;
+		if (!cached)
+			break;
+		cached = false; /* the tables may have changed under it: once more, from the text */
+		r = SQL_ROW;
+	}
+	c->running = r == SQL_ROW ? s : NULL;
+	return r;
+}
+
+/* ---- rows ---- */
+
+/* The whole of a column that did not fit; the row is still in the library's buffer. */
+static bool fetch_long(struct statement *s, unsigned i, char *to, unsigned long len)
+{
+	MYSQL_BIND b = {
+	    .buffer_type = MYSQL_TYPE_STRING, .buffer = to, .buffer_length = len, .length = &len};
+	my_bool null = 0, cut = 0;
+	b.is_null = &null;
+	b.error = &cut;
+	return mysql_stmt_fetch_column(s->st, &b, i, 0) == 0;
+}
+
+static struct span column_value(struct statement *s, unsigned i, struct arena *a)
+{
+	const struct column *col = &s->columns[i];
+	if (col->null)
+		return SPAN_NULL;
+	if (col->len <= COLUMN_SIZE)
+		return arena_dup(a, span_make(col->bytes, col->len));
+	char *whole = arena_alloc(a, col->len + 1);
+	return fetch_long(s, i, whole, col->len) ? span_make(whole, col->len) : SPAN_NULL;
+}
+
+static enum sql_result conn_next(
+    void *handle, struct arena *a, struct sql_row *row, int64_t until, struct err *err)
+{
+	struct conn *c = handle;
+	struct statement *s = c->running;
+	if (c->at_end)
+		return SQL_END;
+	c->until = until;
+	int rc = run_fetch(c, s->st);
+	if (rc == MYSQL_NO_DATA) {
+		c->at_end = true;
+		return SQL_END;
+	}
+	if (rc != 0 && rc != MYSQL_DATA_TRUNCATED)
+		return st_failure(c, s->st, err);
+	struct span *names = arena_alloc(a, 2 * (size_t)(s->count + 1) * sizeof(*names));
+	struct span *values = names + s->count;
+	const MYSQL_FIELD *fields = mysql_fetch_fields(s->meta);
+	for (unsigned i = 0; i < s->count; i++) {
+		names[i] = arena_dup(a, span_make(fields[i].name, fields[i].name_length));
+		values[i] = column_value(s, i, a);
+	}
+	*row = (struct sql_row){s->count, names, values};
+	return SQL_ROW;
+}
+
+static bool conn_finish(void *handle)
+{
+	struct conn *c = handle;
+	struct statement *s = c->running;
+	c->running = NULL;
+	if (s == NULL)
+		return true;
+	/* the rest could be millions of rows */
+	return c->at_end && run_free_result(c, s->st);
+}
+
+const struct sql_backend sql_backend = {
+    .kind = SQL_KIND_MYSQL,
+    .connect = conn_open,
+    .dialect = conn_dialect,
+    .execute = conn_execute,
+    .next = conn_next,
+    .finish = conn_finish,
+    .close = conn_close,
+};

@@ -1,0 +1,318 @@
+/*
+ * The connections of all lanes of a worker: spread over the hosts, kept for
+ * the next question, at most maxconns to a host. A host that fails is left
+ * alone for a while (a quarter of a second, growing to five, with jitter);
+ * then one question tries it and the others still go elsewhere or fail at
+ * once. Runs in: worker, any lane. Owner of connections: the pool, or the
+ * lane that took one.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/wheel.h"
+#include "drivers/sql.h"
+
+enum {
+	BACKOFF_FIRST_MS = 250,
+	BACKOFF_MAX_MS = 5000,
+	HANG_MS = 1000, /* an attempt this long without an answer says that the host hangs */
+};
+
+struct sql_host {
+	const char *name;
+	unsigned number;
+	struct sql_conn *idle;
+	unsigned open; /* connections, idle or busy or being made */
+	unsigned busy;
+	unsigned failures; /* in a row; 0: the host is well */
+	int64_t retry_at;
+	struct err why;
+};
+
+struct sql_pool {
+	struct sql_pool *next;
+	const struct sql_settings *set;
+	unsigned users;
+	pthread_mutex_t lock;
+	pthread_cond_t given;
+	unsigned turn;
+	size_t count;
+	struct sql_host hosts[];
+};
+
+static pthread_mutex_t pools_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct sql_pool *pools;
+
+/* ---- the pools of the process ---- */
+
+static struct sql_pool *pool_new(const struct sql_settings *set)
+{
+	const struct sql_connect *to = set->to;
+	struct sql_pool *p = mem_alloc(sizeof(*p) + to->host_count * sizeof(p->hosts[0]));
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->given, &attr);
+	pthread_condattr_destroy(&attr);
+	p->set = set;
+	p->count = to->host_count;
+	for (size_t i = 0; i < p->count; i++) {
+		p->hosts[i].name = to->hosts[i];
+		p->hosts[i].number = (unsigned)i;
+	}
+	return p;
+}
+
+struct sql_pool *sql_pool_open(const struct sql_settings *set)
+{
+	pthread_mutex_lock(&pools_lock);
+	struct sql_pool *p = pools;
+	while (p != NULL && p->set != set)
+		p = p->next;
+	if (p == NULL) {
+		p = pool_new(set);
+		p->next = pools;
+		pools = p;
+	}
+	p->users++;
+	pthread_mutex_unlock(&pools_lock);
+	return p;
+}
+
+/* Takes the idle connections out, to be closed without the lock. */
+static struct sql_conn *take_idle(struct sql_host *h)
+{
+	struct sql_conn *all = h->idle;
+	for (struct sql_conn *c = all; c != NULL; c = c->next)
+		h->open--;
+	h->idle = NULL;
+	return all;
+}
+
+static void close_all(struct sql_conn *c)
+{
+	while (c != NULL) {
+		struct sql_conn *next = c->next;
+		sql_backend.close(c->handle);
+		mem_free(&c);
+		c = next;
+	}
+}
+
+void sql_pool_close(struct sql_pool *p)
+{
+	pthread_mutex_lock(&pools_lock);
+	bool last = --p->users == 0;
+	struct sql_pool **link = &pools;
+	while (last && *link != p)
+		link = &(*link)->next;
+	if (last)
+		*link = p->next;
+	pthread_mutex_unlock(&pools_lock);
+	if (!last)
+		return;
+	for (size_t i = 0; i < p->count; i++)
+		close_all(take_idle(&p->hosts[i]));
+	pthread_mutex_destroy(&p->lock);
+	pthread_cond_destroy(&p->given);
+	mem_free(&p);
+}
+
+/* ---- which host; with the lock held ---- */
+
+static bool is_full(const struct sql_pool *p, const struct sql_host *h)
+{
+	unsigned max = p->set->to->max_connections;
+	return h->idle == NULL && max > 0 && h->open >= max;
+}
+
+static bool is_candidate(const struct sql_try *t, const struct sql_host *h, int64_t now)
+{
+	return (t->tried & (UINT64_C(1) << h->number)) == 0 && h->retry_at <= now;
+}
+
+/* The one with the fewest busy connections, a well one before one to be probed. */
+static struct sql_host *choose(const struct sql_try *t, int64_t now, unsigned *candidates)
+{
+	struct sql_pool *p = t->pool;
+	struct sql_host *best = NULL;
+	unsigned start = p->turn++;
+	*candidates = 0;
+	for (size_t i = 0; i < p->count; i++) {
+		struct sql_host *h = &p->hosts[(start + i) % p->count];
+		if (!is_candidate(t, h, now))
+			continue;
+		++*candidates;
+		if (is_full(p, h))
+			continue;
+		if (best == NULL || h->failures < best->failures ||
+		    (h->failures == best->failures && h->busy < best->busy))
+			best = h;
+	}
+	return best;
+}
+
+static bool nobody_left(const struct sql_try *t, struct err *err)
+{
+	struct sql_pool *p = t->pool;
+	if (err->text[0] != '\0')
+		return false; /* the last attempt's own words */
+	for (size_t i = 0; i < p->count; i++) {
+		if (p->hosts[i].failures > 0)
+			return err_set(
+			    err, EX_TEMPFAIL, "%s (not tried again yet)", p->hosts[i].why.text);
+	}
+	return err_set(err, EX_TEMPFAIL, "no connection is free");
+}
+
+/* Waits for a connection to be given back; false: in vain. */
+static bool wait_for_one(struct sql_try *t, struct err *err)
+{
+	struct timespec until = {t->deadline / 1000, (t->deadline % 1000) * 1000000};
+	if (pthread_cond_timedwait(&t->pool->given, &t->pool->lock, &until) == ETIMEDOUT)
+		return err_set(err, EX_TEMPFAIL, "all maxconns=%u connections are busy",
+		    t->pool->set->to->max_connections);
+	return true;
+}
+
+static int64_t min_ms(int64_t x, int64_t y)
+{
+	return x < y ? x : y;
+}
+
+static int64_t jittered(int64_t ms)
+{
+	uint64_t mix = (uint64_t)clock_us() * UINT64_C(0x9E3779B97F4A7C15);
+	return ms - ms / 4 + (int64_t)((mix >> 33) % (uint64_t)(ms / 2 + 1));
+}
+
+static struct sql_conn *mark_down(struct sql_host *h, const struct err *why, int64_t now)
+{
+	unsigned shift = h->failures < 8 ? h->failures : 8;
+	h->failures++;
+	h->retry_at = now + jittered(min_ms((int64_t)BACKOFF_FIRST_MS << shift, BACKOFF_MAX_MS));
+	h->why = *why;
+	if (h->failures == 1)
+		log_error("%s", why->text);
+	else
+		log_debug("%s", why->text);
+	return take_idle(h);
+}
+
+static void mark_well(struct sql_host *h)
+{
+	if (h->failures > 0)
+		log_info("sql: %s answers again", h->name[0] != '\0' ? h->name : "the server");
+	h->failures = 0;
+	h->retry_at = 0;
+}
+
+/* ---- taking and giving ---- */
+
+/* While other hosts are there for a second attempt, the first gets only half of the time. */
+static void start_attempt(struct sql_try *t, unsigned candidates, uint64_t limit)
+{
+	t->started = clock_ms();
+	int64_t left = t->deadline - t->started;
+	t->until = t->started + min_ms(candidates > 1 ? left / 2 : left, (int64_t)limit);
+}
+
+static struct sql_conn *connect_host(
+    struct sql_try *t, struct sql_host *h, unsigned candidates, struct err *err)
+{
+	const struct sql_connect *to = t->pool->set->to;
+	start_attempt(t, candidates, to->connect_timeout);
+	struct sql_conn *c = NULL;
+	*err = (struct err){0};
+	void *handle = sql_backend.connect(to, h->name, t->until, err);
+	if (handle != NULL) {
+		c = mem_alloc(sizeof(*c));
+		*c = (struct sql_conn){.host = h, .handle = handle, .fresh = true};
+	}
+	struct sql_conn *dead = NULL;
+	pthread_mutex_lock(&t->pool->lock);
+	if (c == NULL) {
+		h->open--;
+		h->busy--;
+		t->tried |= UINT64_C(1) << h->number;
+		dead = mark_down(h, err, clock_ms());
+		pthread_cond_broadcast(&t->pool->given);
+	}
+	pthread_mutex_unlock(&t->pool->lock);
+	close_all(dead);
+	return c;
+}
+
+struct sql_conn *sql_pool_take(struct sql_try *t, struct err *err)
+{
+	struct sql_pool *p = t->pool;
+	const struct sql_connect *to = p->set->to;
+	for (;;) {
+		unsigned candidates;
+		struct sql_conn *c = NULL;
+		struct sql_host *h;
+		pthread_mutex_lock(&p->lock);
+		while ((h = choose(t, clock_ms(), &candidates)) == NULL) {
+			bool go_on = candidates > 0 ? wait_for_one(t, err) : nobody_left(t, err);
+			if (!go_on) {
+				pthread_mutex_unlock(&p->lock);
+				return NULL;
+			}
+		}
+		if (h->failures > 0) /* this question is the probe */
+			h->retry_at = clock_ms() + (int64_t)to->connect_timeout;
+		if ((c = h->idle) != NULL)
+			h->idle = c->next;
+		else
+			h->open++;
+		h->busy++;
+		pthread_mutex_unlock(&p->lock);
+		if (c != NULL)
+			start_attempt(t, candidates, to->read_timeout);
+		else if ((c = connect_host(t, h, candidates, err)) != NULL)
+			start_attempt(t, candidates, to->read_timeout);
+		if (c != NULL)
+			return c;
+	}
+}
+
+void sql_pool_give(struct sql_pool *p, struct sql_conn *c)
+{
+	struct sql_host *h = c->host;
+	pthread_mutex_lock(&p->lock);
+	mark_well(h);
+	h->busy--;
+	c->fresh = false;
+	c->next = h->idle;
+	h->idle = c;
+	pthread_cond_signal(&p->given);
+	pthread_mutex_unlock(&p->lock);
+}
+
+void sql_pool_drop(
+    struct sql_try *t, struct sql_conn *c, enum sql_result why, const struct err *err)
+{
+	struct sql_pool *p = t->pool;
+	struct sql_host *h = c->host;
+	struct sql_conn *dead = NULL;
+	int64_t now = clock_ms();
+	bool hangs = why == SQL_TIMEOUT && now - t->started >= HANG_MS;
+	pthread_mutex_lock(&p->lock);
+	h->open--;
+	h->busy--;
+	if (why == SQL_TIMEOUT || c->fresh)
+		t->tried |= UINT64_C(1) << h->number;
+	if (hangs || (why == SQL_LOST && c->fresh))
+		dead = mark_down(h, err, now);
+	else if (why == SQL_LOST)
+		dead = take_idle(h); /* probably all gone with the server: next time a new one */
+	pthread_cond_broadcast(&p->given);
+	pthread_mutex_unlock(&p->lock);
+	c->next = dead;
+	close_all(c);
+}

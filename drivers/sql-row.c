@@ -1,0 +1,85 @@
+/*
+ * What a row means: its columns as a password, as extra fields, as the name
+ * of a user. Runs in: worker. Owner of everything: the question's arena.
+ */
+#include <sysexits.h>
+
+#include "drivers/sql-row.h"
+
+static bool is_userdb(struct span name)
+{
+	return span_starts(name, "userdb_");
+}
+
+static bool take_password(
+    struct sql_password *p, struct arena *a, struct span value, bool noscheme, struct err *err)
+{
+	if (value.ptr == NULL)
+		return true;
+	if (secret_is_set(p->password))
+		return err_set(err, EX_CONFIG, "Multiple password values not supported");
+	p->password = secret_of(arena_dup(a, value));
+	p->noscheme = noscheme;
+	return true;
+}
+
+bool sql_row_password(
+    const struct sql_row *row, struct arena *a, struct sql_password *p, struct err *err)
+{
+	bool has_column = false;
+	*p = (struct sql_password){0};
+	for (size_t i = 0; i < row->count; i++) {
+		struct span name = row->names[i];
+		bool noscheme = span_eq_str(name, "password_noscheme");
+		if (noscheme || span_eq_str(name, "password")) {
+			has_column = true;
+			if (!take_password(p, a, row->values[i], noscheme, err))
+				return false;
+		} else if (span_eq_str(name, "password_name")) {
+			p->name = arena_dup(a, row->values[i]);
+		} else if (span_eq_str(name, "nopassword") && row->values[i].ptr != NULL) {
+			has_column = true;
+		}
+	}
+	return has_column ||
+	       err_set(err, EX_CONFIG, "Password query must return a field named 'password'");
+}
+
+static bool is_of_password(struct span name)
+{
+	return span_eq_str(name, "password") || span_eq_str(name, "password_noscheme") ||
+	       span_eq_str(name, "password_name");
+}
+
+void sql_row_fields(const struct sql_row *row, bool passdb, struct fields *out)
+{
+	for (size_t i = 0; i < row->count; i++) {
+		struct span name = row->names[i];
+		if (passdb && is_of_password(name))
+			continue;
+		if (row->values[i].ptr != NULL)
+			fields_set(out, name, row->values[i]);
+		else if (passdb && is_userdb(name))
+			/* no value, but a prefetch userdb knows that it was asked for */
+			fields_set(out, SPAN_LIT("userdb_"), SPAN_NULL);
+	}
+}
+
+static struct span column(const struct sql_row *row, const char *name)
+{
+	for (size_t i = 0; i < row->count; i++) {
+		if (span_eq_str(row->names[i], name))
+			return row->values[i].ptr != NULL ? row->values[i] : SPAN_LIT("");
+	}
+	return SPAN_NULL;
+}
+
+struct span sql_row_user(const struct sql_row *row, struct arena *a)
+{
+	if (row->count > 0 && span_eq_str(row->names[0], "user"))
+		return column(row, "user");
+	struct span username = column(row, "username"), domain = column(row, "domain");
+	if (username.ptr == NULL || domain.len == 0)
+		return username;
+	return arena_printf(a, "%.*s@%.*s", SPAN_ARG(username), SPAN_ARG(domain));
+}

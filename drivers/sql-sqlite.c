@@ -1,0 +1,205 @@
+/*
+ * The SQL driver's backend for SQLite. Runs in: worker, in a lane. The file
+ * must exist; it is opened for writing only where its permissions allow it,
+ * as a database in WAL mode wants.
+ */
+#include <string.h>
+#include <sysexits.h>
+
+#include <sqlite3.h>
+
+#include "base/mem.h"
+#include "base/wheel.h"
+#include "drivers/sql.h"
+
+struct conn {
+	sqlite3 *db;
+	sqlite3_stmt *slots[SQL_SLOTS];
+	sqlite3_stmt *running;
+	bool has_row; /* the first, which execute() has stepped to */
+	int64_t until;
+};
+
+static int give_up(void *ctx)
+{
+	return clock_ms() > ((struct conn *)ctx)->until;
+}
+
+static int busy(void *ctx, int tries)
+{
+	if (give_up(ctx))
+		return 0;
+	sqlite3_sleep(tries < 5 ? 2 : 20);
+	return 1;
+}
+
+static void conn_close(void *handle)
+{
+	struct conn *c = handle;
+	for (size_t i = 0; i < SQL_SLOTS; i++)
+		sqlite3_finalize(c->slots[i]);
+	sqlite3_close(c->db);
+	mem_free(&c);
+}
+
+static bool set_journal_mode(struct conn *c, const char *mode)
+{
+	char sql[64];
+	if (mode == NULL)
+		return true;
+	sqlite3_snprintf(sizeof(sql), sql, "PRAGMA journal_mode=%s", mode);
+	return sqlite3_exec(c->db, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+static void *conn_open(
+    const struct sql_connect *to, const char *path, int64_t until, struct err *err)
+{
+	struct conn *c = mem_alloc(sizeof(*c));
+	c->until = until;
+	int rc = sqlite3_open_v2(path, &c->db,
+	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+	if (rc == SQLITE_OK) {
+		sqlite3_busy_handler(c->db, busy, c);
+		sqlite3_progress_handler(c->db, 10000, give_up, c);
+	}
+	if (rc == SQLITE_OK && set_journal_mode(c, to->journal_mode))
+		return c;
+	err_set(err, EX_TEMPFAIL, "sqlite: %s: %s", path,
+	    c->db != NULL ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc));
+	conn_close(c);
+	return NULL;
+}
+
+static enum sql_dialect conn_dialect(void *handle UNUSED)
+{
+	return SQL_SQLITE;
+}
+
+static enum sql_result failure(struct conn *c, int rc, struct err *err)
+{
+	err_set(err, EX_TEMPFAIL, "sqlite: %s", sqlite3_errmsg(c->db));
+	switch (rc & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+	case SQLITE_INTERRUPT:
+		return SQL_TIMEOUT;
+	case SQLITE_IOERR:
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+	case SQLITE_CANTOPEN:
+	case SQLITE_FULL:
+		return SQL_LOST; /* perhaps another file is there by now */
+	case SQLITE_TOOBIG:
+		return SQL_NO_VALUE;
+	default:
+		return SQL_FAILED;
+	}
+}
+
+static sqlite3_stmt *prepared(struct conn *c, const struct sql_query *q, int *rc)
+{
+	sqlite3_stmt **st = &c->slots[q->slot];
+	*rc = SQLITE_OK;
+	if (*st == NULL)
+		*rc = sqlite3_prepare_v3(c->db, q->text, -1, SQLITE_PREPARE_PERSISTENT, st, NULL);
+	return *st;
+}
+
+static bool is_integer(struct span s, sqlite3_int64 *out)
+{
+	bool negative = s.len > 0 && s.ptr[0] == '-';
+	uint64_t n;
+	if (!span_to_u64(span_skip(s, negative), &n) || n > INT64_MAX)
+		return false;
+	*out = negative ? -(sqlite3_int64)n : (sqlite3_int64)n;
+	return true;
+}
+
+static int bind(sqlite3_stmt *st, int i, const struct sql_value *v)
+{
+	sqlite3_int64 n;
+	if (v->bare && is_integer(v->bytes, &n))
+		return sqlite3_bind_int64(st, i, n);
+	return sqlite3_bind_text64(
+	    st, i, v->bytes.ptr, v->bytes.len, SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
+static enum sql_result conn_execute(void *handle, const struct sql_query *q,
+    const struct sql_value *values, int64_t until, struct err *err)
+{
+	struct conn *c = handle;
+	int rc;
+	c->until = until;
+	sqlite3_stmt *st = prepared(c, q, &rc);
+	if (st == NULL)
+		return rc == SQLITE_OK ? SQL_END : failure(c, rc, err);
+	c->running = st;
+	for (size_t i = 0; i < q->count; i++) {
+		rc = bind(st, (int)i + 1, &values[i]);
+		if (rc != SQLITE_OK)
+			return failure(c, rc, err);
+	}
+	rc = sqlite3_step(st);
+	c->has_row = rc == SQLITE_ROW;
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQL_ROW : failure(c, rc, err);
+}
+
+static struct span column(sqlite3_stmt *st, int i, struct arena *a)
+{
+	if (sqlite3_column_type(st, i) == SQLITE_NULL)
+		return SPAN_NULL;
+	/* text first: it converts numbers, and the length is then of the text */
+	const void *bytes = sqlite3_column_type(st, i) == SQLITE_BLOB ? sqlite3_column_blob(st, i)
+								      : sqlite3_column_text(st, i);
+	int len = sqlite3_column_bytes(st, i);
+	return arena_dup(a, span_make(bytes != NULL ? bytes : "", (size_t)len));
+}
+
+static enum sql_result conn_next(
+    void *handle, struct arena *a, struct sql_row *row, int64_t until, struct err *err)
+{
+	struct conn *c = handle;
+	sqlite3_stmt *st = c->running;
+	c->until = until;
+	int rc = SQLITE_DONE;
+	if (c->has_row)
+		rc = SQLITE_ROW;
+	else if (sqlite3_stmt_busy(st))
+		rc = sqlite3_step(st);
+	c->has_row = false;
+	if (rc == SQLITE_DONE)
+		return SQL_END;
+	if (rc != SQLITE_ROW)
+		return failure(c, rc, err);
+	int n = sqlite3_column_count(st);
+	struct span *names = arena_alloc(a, 2 * (size_t)(n + 1) * sizeof(*names));
+	struct span *values = names + n;
+	for (int i = 0; i < n; i++) {
+		names[i] = arena_dup(a, span_of(sqlite3_column_name(st, i)));
+		values[i] = column(st, i, a);
+	}
+	*row = (struct sql_row){(size_t)n, names, values};
+	return SQL_ROW;
+}
+
+static bool conn_finish(void *handle)
+{
+	struct conn *c = handle;
+	if (c->running != NULL) {
+		sqlite3_reset(c->running);
+		sqlite3_clear_bindings(c->running);
+	}
+	c->running = NULL;
+	c->has_row = false;
+	return true;
+}
+
+const struct sql_backend sql_backend = {
+    .kind = SQL_KIND_SQLITE,
+    .connect = conn_open,
+    .dialect = conn_dialect,
+    .execute = conn_execute,
+    .next = conn_next,
+    .finish = conn_finish,
+    .close = conn_close,
+};

@@ -1,0 +1,276 @@
+/*
+ * sql: users in a MySQL, PostgreSQL or SQLite database.
+ * Runs in: worker, one question a lane; the connections are the pool's. A
+ * question goes to one host after the other while its time lasts; that the
+ * user does not exist is only said when a server said so.
+ */
+#include <sysexits.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/wheel.h"
+#include "drivers/drivers.h"
+#include "drivers/sql-row.h"
+
+enum {
+	NO_DEADLINE_MS = 60000,
+	ROWS_MAX = 100, /* passwords of one user */
+};
+
+struct sql {
+	const struct sql_settings *set;
+	struct sql_pool *pool;
+};
+
+/* ---- one statement ---- */
+
+static bool expand(const struct sql_query *q, const struct vars *vars, struct arena *a,
+    struct sql_value *values, struct err *err)
+{
+	for (size_t i = 0; i < q->count; i++) {
+		values[i].bare = q->params[i].bare;
+		values[i].bytes = template_expand(q->params[i].value, vars, a, NULL, NULL, err);
+		if (values[i].bytes.ptr == NULL)
+			return false;
+	}
+	return true;
+}
+
+static const struct sql_query *pick_query(
+    const struct sql *s, struct sql_conn *c, unsigned slot, struct err *err)
+{
+	if (sql_backend.dialect(c->handle) != SQL_MYSQL_NO_ESCAPES)
+		return s->set->queries[slot];
+	if (s->set->plain_queries[slot] == NULL)
+		(void)err_set(err, EX_CONFIG,
+		    "the query cannot be used while the server has sql_mode "
+		    "NO_BACKSLASH_ESCAPES");
+	return s->set->plain_queries[slot];
+}
+
+static enum sql_result execute(const struct sql *s, struct sql_conn *c, unsigned slot,
+    const struct vars *vars, struct arena *a, int64_t until, struct err *err)
+{
+	struct err why = {0};
+	const struct sql_query *q = pick_query(s, c, slot, err);
+	if (q == NULL)
+		return SQL_FAILED;
+	struct sql_value *values = arena_alloc(a, (q->count + 1) * sizeof(*values));
+	if (!expand(q, vars, a, values, err))
+		return SQL_FAILED;
+	enum sql_result r = sql_backend.execute(c->handle, q, values, until, &why);
+	if (r == SQL_FAILED && q->shows_password)
+		(void)err_set(err, why.code,
+		    "the server refused the query (its words are not "
+		    "shown, they may hold the password)");
+	else
+		*err = why;
+	return r;
+}
+
+/* ---- looking for one user ---- */
+
+struct lookup {
+	struct sql *sql;
+	struct question *q;
+	unsigned slot;
+	unsigned rows;
+	struct sql_row row; /* the first */
+	struct sql_password passwords[ROWS_MAX];
+};
+
+static bool take_row(struct lookup *l, const struct sql_row *row)
+{
+	const struct sql_settings *set = l->sql->set;
+	struct question *q = l->q;
+	bool passdb = l->slot == SQL_PASSWORD;
+	if (l->rows > 0 && !(passdb && set->multiple_passwords))
+		return err_set(&q->err, EX_CONFIG, "%s returned multiple matches",
+		    passdb ? "password_query" : "user_query");
+	if (l->rows == ROWS_MAX)
+		return err_set(
+		    &q->err, EX_CONFIG, "password_query returned more than %d passwords", ROWS_MAX);
+	if (l->rows == 0)
+		l->row = *row;
+	if (passdb && !sql_row_password(row, q->arena, &l->passwords[l->rows], &q->err))
+		return false;
+	l->rows++;
+	return true;
+}
+
+static enum sql_result take_rows(struct lookup *l, struct sql_conn *c, int64_t until)
+{
+	struct question *q = l->q;
+	struct sql_row row;
+	enum sql_result r;
+	l->rows = 0;
+	while ((r = sql_backend.next(c->handle, q->arena, &row, until, &q->err)) == SQL_ROW) {
+		if (!take_row(l, &row))
+			return SQL_FAILED;
+	}
+	return r;
+}
+
+static void end_attempt(
+    struct sql_try *t, struct sql_conn *c, enum sql_result r, const struct err *err)
+{
+	if (r == SQL_LOST || r == SQL_TIMEOUT)
+		sql_pool_drop(t, c, r, err);
+	else if (sql_backend.finish(c->handle))
+		sql_pool_give(t->pool, c);
+	else
+		sql_pool_drop(t, c, SQL_END, err);
+}
+
+/* One attempt after the other, until a server has answered or the time is over. */
+static enum sql_result look(struct lookup *l)
+{
+	struct question *q = l->q;
+	enum sql_result r = SQL_LOST;
+	int64_t now = clock_ms();
+	struct sql_try t = {.pool = l->sql->pool,
+	    .deadline = q->deadline_ms > 0 ? q->deadline_ms : now + NO_DEADLINE_MS};
+	while (r == SQL_LOST || r == SQL_TIMEOUT) {
+		struct sql_conn *c = sql_pool_take(&t, &q->err);
+		if (c == NULL)
+			return r;
+		q->err = (struct err){0};
+		r = execute(l->sql, c, l->slot, q->vars, q->arena, t.until, &q->err);
+		if (r == SQL_ROW)
+			r = take_rows(l, c, t.until);
+		end_attempt(&t, c, r, &q->err);
+	}
+	return r;
+}
+
+/* The first is the password, the others stand beside it; what is NULL or empty is none. */
+static void show_passwords(const struct lookup *l, struct entry *e)
+{
+	struct entry_password *more = NULL;
+	for (unsigned i = 0; i < l->rows; i++) {
+		const struct sql_password *p = &l->passwords[i];
+		if (secret_reveal(p->password).len == 0)
+			continue;
+		if (!secret_is_set(e->password)) {
+			e->password = p->password;
+			e->password_noscheme = p->noscheme;
+			e->password_name = p->name;
+			continue;
+		}
+		if (more == NULL)
+			more = arena_alloc(l->q->arena, ROWS_MAX * sizeof(*more));
+		more[e->more_count++] = (struct entry_password){p->password, p->noscheme, p->name};
+		e->more = more;
+	}
+}
+
+static enum verdict found(struct lookup *l)
+{
+	struct entry *e = &l->q->entry;
+	bool passdb = l->slot == SQL_PASSWORD;
+	sql_row_fields(&l->row, passdb, &e->fields);
+	if (!passdb)
+		return VERDICT_OK;
+	e->default_scheme = l->sql->set->default_pass_scheme;
+	show_passwords(l, e);
+	return VERDICT_OK;
+}
+
+static enum verdict sql_ask(void *state, struct question *q)
+{
+	struct lookup l = {.sql = state, .q = q};
+	l.slot = q->kind == ASK_USERDB ? SQL_USER : SQL_PASSWORD;
+	switch (look(&l)) {
+	case SQL_END:
+		return l.rows > 0 ? found(&l) : VERDICT_UNKNOWN_USER;
+	case SQL_NO_VALUE:
+		q->err = (struct err){0};
+		return VERDICT_UNKNOWN_USER;
+	default:
+		return VERDICT_INTERNAL;
+	}
+}
+
+/* ---- listing ---- */
+
+static enum sql_result list_rows(
+    struct sql_conn *c, driver_emit *emit, void *ctx, int64_t timeout, struct err *err)
+{
+	struct arena a = {0};
+	struct sql_row row;
+	enum sql_result r;
+	while ((r = sql_backend.next(c->handle, &a, &row, clock_ms() + timeout, err)) == SQL_ROW) {
+		struct span user = sql_row_user(&row, &a);
+		if (user.ptr == NULL) {
+			(void)err_set(err, EX_CONFIG,
+			    "iterate_query must return a first column 'user', or 'username'");
+			r = SQL_FAILED;
+			break;
+		}
+		if (user.len > 0 && !emit(ctx, user)) {
+			(void)err_set(err, 0, "stopped");
+			r = SQL_FAILED;
+			break;
+		}
+		arena_reset(&a);
+	}
+	arena_free(&a);
+	return r;
+}
+
+static bool sql_list(
+    void *state, const struct vars *vars, driver_emit *emit, void *ctx, struct err *err)
+{
+	struct sql *s = state;
+	struct arena a = {0};
+	struct sql_try t = {.pool = s->pool, .deadline = clock_ms() + NO_DEADLINE_MS};
+	enum sql_result r = SQL_LOST;
+	struct sql_conn *c;
+	/* as for a lookup; but once rows were taken there is no second attempt */
+	while ((r == SQL_LOST || r == SQL_TIMEOUT) && (c = sql_pool_take(&t, err)) != NULL) {
+		*err = (struct err){0};
+		r = execute(s, c, SQL_ITERATE, vars, &a, t.until, err);
+		if (r == SQL_ROW) {
+			r = list_rows(c, emit, ctx, (int64_t)s->set->to->read_timeout, err);
+			end_attempt(&t, c, r, err);
+			break;
+		}
+		end_attempt(&t, c, r, err);
+	}
+	arena_free(&a);
+	return r == SQL_END;
+}
+
+/* ---- the driver ---- */
+
+static void *sql_open(const void *settings, struct err *err)
+{
+	const struct sql_settings *set = settings;
+	if (set->kind != sql_backend.kind) {
+		err_set(err, EX_SOFTWARE, "this module is not for driver = %s", set->driver);
+		return NULL;
+	}
+	struct sql *s = mem_alloc(sizeof(*s));
+	s->set = set;
+	s->pool = sql_pool_open(set);
+	return s;
+}
+
+static void sql_close(void *state)
+{
+	struct sql *s = state;
+	sql_pool_close(s->pool);
+	mem_free(&s);
+}
+
+extern const struct driver authd_driver;
+const struct driver authd_driver = {
+    .abi = DRIVER_ABI,
+    .spec = &spec_sql,
+    .can = CAN_SHOW | CAN_LIST,
+    .lanes = LANES_OWN,
+    .open = sql_open,
+    .ask = sql_ask,
+    .list = sql_list,
+    .close = sql_close,
+};

@@ -1,0 +1,156 @@
+/*
+ * What the files of the SQL driver share. sql-settings.c, sql-query.c and
+ * sql-connect.c check the configuration and are part of the program; sql.c,
+ * sql-pool.c and one backend make a module, one for each client library.
+ */
+#ifndef DRIVERS_SQL_H
+#define DRIVERS_SQL_H
+
+#include "drivers/driver.h"
+
+/* ---- sql-query.c: queries are statements with parameters ---- */
+
+enum sql_dialect {
+	SQL_MYSQL,
+	SQL_MYSQL_NO_ESCAPES, /* sql_mode NO_BACKSLASH_ESCAPES */
+	SQL_PGSQL,
+	SQL_SQLITE,
+};
+
+enum { SQL_PARAMS_MAX = 256 };
+
+struct sql_param {
+	struct template *value;
+	bool bare; /* stood outside of quotes: a number when it looks like one */
+};
+
+struct sql_query {
+	const char *text; /* placeholders are ? or, in PostgreSQL, $1 $2 ... */
+	size_t count;
+	struct sql_param params[SQL_PARAMS_MAX];
+	bool shows_password; /* a parameter holds the password: keep the server's words quiet */
+	bool double_quoted;  /* has "a literal" that is an identifier with sql_mode ANSI_QUOTES */
+	unsigned slot;	     /* which prepared statement of a connection, below SQL_SLOTS */
+};
+
+/* NULL and *err, with an offset in the text, where a variable cannot be a value. */
+struct sql_query *sql_query_parse(
+    struct arena *a, enum sql_dialect dialect, struct span text, struct err *err) MUST_CHECK;
+
+/* ---- sql-connect.c: the connect string ---- */
+
+enum sql_backend_kind { SQL_KIND_MYSQL, SQL_KIND_PGSQL, SQL_KIND_SQLITE };
+
+struct sql_connect {
+	const char **hosts; /* names, addresses or paths of sockets; SQLite: the file */
+	size_t host_count;
+	const char *user, *password, *dbname; /* NULL: not given */
+	unsigned port;
+	unsigned long client_flags;
+	uint64_t connect_timeout, read_timeout, write_timeout; /* ms */
+	const char *ssl_cert, *ssl_key, *ssl_ca, *ssl_ca_path, *ssl_cipher;
+	int ssl_verify; /* -1: as the library does */
+	const char *option_file, *option_group;
+	bool double_quoted;	  /* a query has "a literal" */
+	unsigned max_connections; /* of one host; 0: as many as there are lanes */
+	const char *rest;	  /* PostgreSQL: the other words, for libpq */
+	const char *journal_mode; /* SQLite */
+};
+
+struct sql_connect *sql_connect_parse(
+    struct arena *a, enum sql_backend_kind kind, struct span text, struct err *err) MUST_CHECK;
+
+/* ---- sql-settings.c ---- */
+
+enum { SQL_PASSWORD, SQL_USER, SQL_ITERATE, SQL_SLOTS };
+
+struct sql_settings {
+	const char *driver, *connect;
+	struct template *password_query, *user_query, *iterate_query, *update_query;
+	const char *default_pass_scheme;
+	bool multiple_passwords;
+	bool userdb_warning_disable;
+	/* completed by the check */
+	enum sql_backend_kind kind;
+	struct sql_connect *to;
+	struct sql_query *queries[SQL_SLOTS];
+	/* MySQL: the same for NO_BACKSLASH_ESCAPES; NULL where that cannot be */
+	struct sql_query *plain_queries[SQL_SLOTS];
+};
+
+/* ---- a backend: sql-mysql.c, sql-pgsql.c, sql-sqlite.c ---- */
+
+enum sql_result {
+	SQL_FAILED = 0, /* the query's own fault: *err says why */
+	SQL_ROW,
+	SQL_END,
+	SQL_LOST,    /* the connection is of no more use; *err */
+	SQL_TIMEOUT, /* the same, and nobody answered in time */
+	SQL_NO_VALUE /* a parameter that no column can hold: nothing matches it */
+};
+
+struct sql_row {
+	size_t count;
+	const struct span *names;
+	const struct span *values; /* SPAN_NULL: NULL */
+};
+
+struct sql_value {
+	struct span bytes;
+	bool bare;
+};
+
+struct sql_backend {
+	enum sql_backend_kind kind;
+	/* NULL and *err; bounded by until (clock_ms()) */
+	void *(*connect)(
+	    const struct sql_connect *to, const char *host, int64_t until, struct err *err);
+	/* The dialect of the connection, as only the server knows it. */
+	enum sql_dialect (*dialect)(void *conn);
+	/* SQL_ROW: there may be rows, take them with next() */
+	enum sql_result (*execute)(void *conn, const struct sql_query *query,
+	    const struct sql_value *values, int64_t until, struct err *err);
+	/* SQL_ROW or SQL_END; the row lives in the arena */
+	enum sql_result (*next)(
+	    void *conn, struct arena *a, struct sql_row *row, int64_t until, struct err *err);
+	/* Ends the result, however much of it was taken. false: close the connection. */
+	bool (*finish)(void *conn);
+	void (*close)(void *conn);
+};
+
+/* the module's own */
+extern const struct sql_backend sql_backend;
+
+/* ---- sql-pool.c: the connections of all lanes ---- */
+
+struct sql_pool;
+struct sql_host;
+
+struct sql_conn {
+	struct sql_conn *next;
+	struct sql_host *host;
+	void *handle;
+	bool fresh; /* not used since it was made */
+};
+
+/* The pool of these settings, shared by all lanes. */
+struct sql_pool *sql_pool_open(const struct sql_settings *set);
+void sql_pool_close(struct sql_pool *pool);
+
+/* One question's way through the hosts. */
+struct sql_try {
+	struct sql_pool *pool;
+	uint64_t tried;	  /* hosts, by number */
+	int64_t deadline; /* clock_ms() */
+	int64_t until;	  /* of this attempt */
+	int64_t started;
+};
+
+/* A connection to a host that was not tried yet, or NULL and *err. */
+struct sql_conn *sql_pool_take(struct sql_try *t, struct err *err) MUST_CHECK;
+void sql_pool_give(struct sql_pool *pool, struct sql_conn *conn);
+/* The connection failed in the middle of this attempt. */
+void sql_pool_drop(
+    struct sql_try *t, struct sql_conn *conn, enum sql_result why, const struct err *err);
+
+#endif
