@@ -27,7 +27,8 @@ static const struct timeval tick_time = {0, WHEEL_TICK_MS * 1000};
 static void on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *ctx)
 {
 	struct front *f = ctx;
-	wheel_advance(&f->wheel, clock_ms());
+	f->tick_ms = clock_ms();
+	wheel_advance(&f->wheel, f->tick_ms);
 	if (f->wheel.running == 0) {
 		event_del(&f->tick);
 		f->ticking = false;
@@ -38,7 +39,8 @@ void front_timer_at(struct front *f, struct wheel_timer *t, int64_t due_ms)
 {
 	if (!f->ticking) {
 		/* the wheel stood still: bring it to the present before anything is put on it */
-		wheel_advance(&f->wheel, clock_ms());
+		f->tick_ms = clock_ms();
+		wheel_advance(&f->wheel, f->tick_ms);
 		event_add(&f->tick, &tick_time);
 		f->ticking = true;
 	}

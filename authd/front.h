@@ -25,6 +25,7 @@ struct front {
 	struct event_base *base;
 	struct wheel wheel;
 	struct event tick; /* drives the wheel while a timer runs */
+	int64_t tick_ms;   /* clock_ms() of the last tick: what the timers go by */
 	bool ticking;
 	struct event control;		    /* the parent */
 	struct generation *current;	    /* for new requests; NULL before the first */

@@ -384,27 +384,27 @@ static const char *kind_name(const struct request *r)
 	}
 }
 
-static void put_named(struct buffer *b, struct span name, struct span value, const char *quotes)
+static void put_pair(struct buffer *b, struct span name, struct span value)
 {
 	buffer_append(b, name);
-	buffer_append(b, span_make(quotes, strlen(quotes) / 2));
 	buffer_append(b, value);
-	buffer_append_str(b, quotes + strlen(quotes) / 2);
 }
 
-static void end_line_text(struct request *r, struct buffer *b, const char *mech, uint64_t took)
+static void end_line_text(struct request *r, struct buffer *b, struct span mech, uint64_t took)
 {
 	const struct span *v = r->vars.v;
-	buffer_append_str(b, kind_name(r));
-	put_named(b, SPAN_LIT(": user="), v[VAR_USER], "<>");
-	put_named(b, SPAN_LIT(", method="), span_of(mech), "");
-	put_named(b, SPAN_LIT(", service="), v[VAR_SERVICE], "");
-	put_named(b, SPAN_LIT(", rip="), v[VAR_RIP], "");
-	put_named(b, SPAN_LIT(", session="), v[VAR_SESSION], "<>");
-	put_named(b, SPAN_LIT(", path="), span_make(r->path, r->path_len), "");
-	put_named(b, SPAN_LIT(", verdict="), span_of(verdict_name(r->verdict)), "");
-	buffer_append(b, SPAN_LIT(", serial="));
-	buffer_append_u64_text(b, r->serial);
+	put_pair(b, span_of(kind_name(r)), SPAN_LIT(": user=<"));
+	put_pair(b, v[VAR_USER], SPAN_LIT(">, method="));
+	put_pair(b, mech, SPAN_LIT(", service="));
+	put_pair(b, v[VAR_SERVICE], SPAN_LIT(", rip="));
+	put_pair(b, v[VAR_RIP], SPAN_LIT(", session=<"));
+	put_pair(b, v[VAR_SESSION], SPAN_LIT(">, path="));
+	put_pair(b, span_make(r->path, r->path_len), SPAN_LIT(", verdict="));
+	put_pair(b, span_of(verdict_name(r->verdict)), SPAN_LIT(", serial="));
+	/* its two halves: which use of which place in the table */
+	buffer_append_u64_text(b, r->serial >> 32);
+	buffer_append_char(b, '.');
+	buffer_append_u64_text(b, (uint32_t)r->serial);
 	buffer_append(b, SPAN_LIT(", "));
 	buffer_append_u64_text(b, took);
 	buffer_append(b, SPAN_LIT(" us"));
@@ -415,7 +415,7 @@ void login_log_end(struct request *r)
 	static struct buffer line; /* used again and again; no secret is ever in it */
 	const struct span *v = r->vars.v;
 	int64_t took = clock_us() - r->started_us;
-	const char *mech = r->mech != NULL ? r->mech->name : "-";
+	struct span mech = r->mech != NULL ? span_of(r->mech->name) : SPAN_LIT("-");
 	line.start = line.len = 0;
 	end_line_text(r, &line, mech, (uint64_t)took);
 	if (!log_is_json()) {
@@ -427,7 +427,7 @@ void login_log_end(struct request *r)
 	    {.name = "kind", .text = span_of(kind_name(r))},
 	    {.name = "protocol", .text = span_of(r->conn->protocol->name)},
 	    {.name = "service", .text = v[VAR_SERVICE]},
-	    {.name = "mechanism", .text = span_of(mech)},
+	    {.name = "mechanism", .text = mech},
 	    {.name = "user", .text = v[VAR_USER]},
 	    {.name = "master", .text = v[VAR_MASTER_USER]},
 	    {.name = "rip", .text = v[VAR_RIP]},

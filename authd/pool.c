@@ -121,7 +121,7 @@ void pool_ask(struct request *r)
 	TAILQ_INSERT_TAIL(&p->waiting, t, entry);
 	p->waiting_count++;
 	/* the deadline's timer has fired: nothing would end this question */
-	bool late = clock_ms() >= r->answer_by_ms;
+	bool late = p->front->tick_ms >= r->answer_by_ms;
 	if (!late && !is_down(p)) {
 		pump(p);
 		return;

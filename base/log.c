@@ -58,27 +58,32 @@ static bool is_control(char c)
 	return (unsigned char)c < 0x20 || c == 0x7f;
 }
 
+/* Eight bytes at a time: is one of them below 0x20, or 0x7f? May say yes too often, never no. */
+static bool may_have_control(struct span s)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones * 0x80;
+	uint64_t found = 0, word;
+	size_t i = 0;
+	for (; i + sizeof(word) <= s.len; i += sizeof(word)) {
+		memcpy(&word, s.ptr + i, sizeof(word));
+		uint64_t is_delete = word ^ ones * 0x7f;
+		found |= ((word - ones * 0x20) | (is_delete - ones)) & tops;
+	}
+	for (; i < s.len; i++)
+		found |= is_control(s.ptr[i]);
+	return found != 0;
+}
+
 static void append_clean(struct buffer *b, struct span s)
 {
+	if (!may_have_control(s)) {
+		buffer_append(b, s);
+		return;
+	}
 	char *at = buffer_reserve(b, s.len);
 	for (size_t i = 0; i < s.len; i++)
 		at[i] = is_control(s.ptr[i]) ? '?' : s.ptr[i];
 	buffer_commit(b, s.len);
-}
-
-static void append_json(struct buffer *b, struct span s)
-{
-	buffer_append_char(b, '"');
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.ptr[i];
-		if (c == '"' || c == '\\')
-			buffer_printf(b, "\\%c", c);
-		else if (c < 0x20 || c >= 0x7f) /* bytes of unknown charset: as Latin-1 */
-			buffer_printf(b, "\\u%04x", c);
-		else
-			buffer_append_char(b, (char)c);
-	}
-	buffer_append_char(b, '"');
 }
 
 /* "Nov 22 10:02:13 ", made once a second */
