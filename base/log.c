@@ -86,6 +86,21 @@ static void append_clean(struct buffer *b, struct span s)
 	buffer_commit(b, s.len);
 }
 
+static void append_json(struct buffer *b, struct span s)
+{
+	buffer_append_char(b, '"');
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+		if (c == '"' || c == '\\')
+			buffer_printf(b, "\\%c", c);
+		else if (c < 0x20 || c >= 0x7f) /* bytes of unknown charset: as Latin-1 */
+			buffer_printf(b, "\\u%04x", c);
+		else
+			buffer_append_char(b, (char)c);
+	}
+	buffer_append_char(b, '"');
+}
+
 /* "Nov 22 10:02:13 ", made once a second */
 static struct span time_stamp(void)
 {
