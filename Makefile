@@ -68,7 +68,7 @@ SRC_AUTHD := $(filter-out authd/main.c,$(wildcard authd/*.c))
 SRC_CLIENT := $(wildcard client-lib/*.c)
 SRC_AUTHCTL := $(wildcard authctl/*.c)
 
-all: $(B)/authd $(B)/authctl $(A_CLIENT) $(SO_CLIENT) $(MODULES:%=$(B)/drivers/%.so) | $(B)/drivers
+all: $(B)/authd $(B)/authctl $(B)/checkpassword-reply $(A_CLIENT) $(SO_CLIENT) $(MODULES:%=$(B)/drivers/%.so) | $(B)/drivers
 	@test -z "$(LEFT_OUT)" || echo "left out for want of their libraries (tools/deps build): drivers $(LEFT_OUT)"
 
 $(B)/drivers:
@@ -99,6 +99,10 @@ $(B)/authd: $(B)/obj/authd/main.o $(AUTHD_PARTS)
 
 $(B)/authctl: $(call objs,$(SRC_AUTHCTL)) $(A_CLIENT) $(A_DRIVERS) $(A_MECHS) $(A_SCHEMES) $(A_CONF) $(A_BASE)
 	$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS_SCHEMES)
+
+# run by the programs of driver checkpassword
+$(B)/checkpassword-reply: $(B)/obj/libexec/checkpassword-reply.o
+	$(CC) -o $@ $^ $(LDFLAGS_ALL)
 
 $(B)/settings-doc: $(B)/obj/tools/settings-doc.o $(A_DRIVERS) $(A_SCHEMES) $(A_CONF) $(A_BASE)
 	$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS_SCHEMES)
@@ -156,6 +160,7 @@ install: all
 	    $(DESTDIR)$(PREFIX)/include $(DOCDIR)/examples
 	install -m 755 $(B)/authd $(B)/authctl $(SBIN)
 	$(if $(MODULES),install -m 644 $(MODULES:%=$(B)/drivers/%.so) $(LIBDIR)/authd/drivers)
+	install -D -m 755 $(B)/checkpassword-reply $(DESTDIR)$(PREFIX)/libexec/authd/checkpassword-reply
 	install -m 644 $(A_CLIENT) $(SO_CLIENT) $(LIBDIR)
 	ln -sf libauthd-client.so.0 $(LIBDIR)/libauthd-client.so
 	install -m 644 client-lib/authd-client.h $(DESTDIR)$(PREFIX)/include

@@ -13,8 +13,8 @@ extern const struct driver_spec spec_passwd_file, spec_static;
 extern const struct driver_spec spec_sql; /* sql-mysql.so, sql-pgsql.so, sql-sqlite.so */
 
 /* pam.so, passwd, shadow, checkpassword, imap.so */
-extern const struct driver driver_passwd;
-extern const struct driver_spec spec_pam, spec_passwd;
+extern const struct driver driver_passwd, driver_shadow, driver_checkpassword;
+extern const struct driver_spec spec_pam, spec_passwd, spec_shadow, spec_checkpassword;
 
 /* Of the whole configuration; set before a driver is opened. */
 struct driver_limits {

@@ -58,3 +58,23 @@ bool nss_password_is_usable(struct span hash)
 		return false;
 	return hash.ptr[0] != '*' && hash.ptr[0] != '!';
 }
+
+/* The rules are those of pam_unix; -1 in a field means that it is empty. */
+enum verdict nss_shadow_age(const struct spwd *sp, long today, struct err *err)
+{
+	if (sp->sp_expire >= 0 && today >= sp->sp_expire) {
+		err_set(err, 0, "the account expired %ld days ago", today - sp->sp_expire);
+		return VERDICT_DISABLED;
+	}
+	if (sp->sp_lstchg == 0) {
+		err_set(err, 0, "the password must be changed before it is used");
+		return VERDICT_EXPIRED;
+	}
+	if (sp->sp_lstchg > 0 && sp->sp_max >= 0 && today > sp->sp_lstchg &&
+	    today - sp->sp_lstchg > sp->sp_max) {
+		err_set(err, 0, "the password expired %ld days ago",
+		    today - sp->sp_lstchg - sp->sp_max);
+		return VERDICT_EXPIRED;
+	}
+	return VERDICT_OK;
+}

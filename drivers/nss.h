@@ -19,6 +19,15 @@ enum verdict nss_passwd(
 enum verdict nss_shadow(
     struct span user, struct arena *a, struct spwd *out, struct err *err) MUST_CHECK;
 
+enum { NSS_DAY_S = 24 * 60 * 60 };
+
+/*
+ * What shadow(5) says of account and password on that day (since 1970): OK,
+ * DISABLED (the account is over), EXPIRED (the password must be changed first,
+ * which nobody can do over a mail protocol), with *err.
+ */
+enum verdict nss_shadow_age(const struct spwd *sp, long today, struct err *err) MUST_CHECK;
+
 /* What a lookup's result and error number mean. */
 enum verdict nss_verdict(bool found, int error, const char *what, struct err *err) MUST_CHECK;
 

@@ -7,7 +7,9 @@
 const struct driver *const builtin_drivers[] = {
     &driver_passwd,
     &driver_passwd_file,
+    &driver_shadow,
     &driver_static,
+    &driver_checkpassword,
     NULL,
 };
 
@@ -22,15 +24,10 @@ static const struct driver_spec spec_prefetch = {
 
 #define NOT_BUILT_IN(driver) "driver " driver " is not built into this version of authd"
 
-static const struct driver_spec spec_shadow = {.name = "shadow", .refusal = NOT_BUILT_IN("shadow")};
 static const struct driver_spec spec_imap = {.name = "imap", .refusal = NOT_BUILT_IN("imap")};
 static const struct driver_spec spec_oauth2 = {.name = "oauth2", .refusal = NOT_BUILT_IN("oauth2")};
 static const struct driver_spec spec_lua = {.name = "lua", .refusal = NOT_BUILT_IN("lua")};
 static const struct driver_spec spec_dict = {.name = "dict", .refusal = NOT_BUILT_IN("dict")};
-static const struct driver_spec spec_checkpassword = {
-    .name = "checkpassword",
-    .refusal = NOT_BUILT_IN("checkpassword"),
-};
 static const struct driver_spec spec_bsdauth = {
     .name = "bsdauth",
     .refusal = "driver bsdauth exists only where the system has BSD authentication; "

@@ -85,6 +85,44 @@ static void test_usable(void **state UNUSED)
 	assert_true(nss_password_is_usable(SPAN_LIT("xy1234567890.")));
 }
 
+static enum verdict age(long expire, long changed, long max, long today)
+{
+	const struct spwd sp = {.sp_expire = expire, .sp_lstchg = changed, .sp_max = max};
+	struct err err = {0};
+	enum verdict v = nss_shadow_age(&sp, today, &err);
+	assert_true((v == VERDICT_OK) == (err.text[0] == '\0'));
+	return v;
+}
+
+static void test_shadow_age(void **state UNUSED)
+{
+	assert_int_equal(age(-1, -1, -1, 20000), VERDICT_OK);
+	assert_int_equal(age(-1, 19000, 99999, 20000), VERDICT_OK);
+	assert_int_equal(age(20001, 19000, 99999, 20000), VERDICT_OK);
+	assert_int_equal(age(20000, 19000, 99999, 20000), VERDICT_DISABLED);
+	assert_int_equal(age(0, 19000, 99999, 20000), VERDICT_DISABLED);
+	assert_int_equal(age(-1, 0, 99999, 20000), VERDICT_EXPIRED);
+	assert_int_equal(age(-1, 19900, 100, 20000), VERDICT_OK);
+	assert_int_equal(age(-1, 19900, 99, 20000), VERDICT_EXPIRED);
+	assert_int_equal(age(-1, 20005, 0, 20000), VERDICT_OK); /* a clock that went back */
+	assert_int_equal(age(20000, 0, 0, 20000), VERDICT_DISABLED);
+}
+
+static void test_shadow(void **state)
+{
+	struct kit *k = *state;
+	struct err err = {0};
+	kit_open(k, &driver_shadow, "blocking=no");
+	if (geteuid() != 0) {
+		print_message("not root: /etc/shadow is not looked at\n");
+		return;
+	}
+	assert_int_equal(kit_ask(k, ASK_PASSDB, "no-such-user-here"), VERDICT_UNKNOWN_USER);
+	assert_int_equal(kit_ask(k, ASK_PASSDB, "nobody"), VERDICT_OK);
+	assert_false(secret_is_set(k->q.entry.password));
+	assert_false(kit_try_open(k, &driver_shadow, "something", &err));
+}
+
 struct listed {
 	unsigned count, stop_at;
 	bool saw_root;
@@ -136,6 +174,8 @@ int main(void)
 	    T(test_outages),
 	    T(test_usable),
 	    T(test_list),
+	    T(test_shadow_age),
+	    T(test_shadow),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
