@@ -275,41 +275,30 @@ static enum sql_result prepare(
 	return r;
 }
 
-static bool is_integer(struct span v, long long *out)
+/*
+ * Always as text: to MySQL the number 0 is equal to each text that is no
+ * number, so a user named "0" would be everybody.
+ */
+static void bind_value(MYSQL_BIND *b, const struct sql_value *v)
 {
-	bool negative = v.len > 0 && v.ptr[0] == '-';
-	uint64_t n;
-	if (!span_to_u64(span_skip(v, negative), &n) || n > INT64_MAX)
-		return false;
-	*out = negative ? -(long long)n : (long long)n;
-	return true;
-}
-
-static void bind_value(MYSQL_BIND *b, const struct sql_value *v, long long *number)
-{
-	*b = (MYSQL_BIND){0};
-	if (v->bare && is_integer(v->bytes, number)) {
-		b->buffer_type = MYSQL_TYPE_LONGLONG;
-		b->buffer = number;
-		return;
-	}
-	b->buffer_type = MYSQL_TYPE_STRING;
-	b->buffer = (void *)(uintptr_t)v->bytes.ptr;
-	b->buffer_length = v->bytes.len;
+	*b = (MYSQL_BIND){
+	    .buffer_type = MYSQL_TYPE_STRING,
+	    .buffer = (void *)(uintptr_t)v->bytes.ptr,
+	    .buffer_length = v->bytes.len,
+	};
 }
 
 static enum sql_result start(struct conn *c, struct statement *s, const struct sql_query *q,
     const struct sql_value *values, struct err *err)
 {
 	MYSQL_BIND binds[SQL_PARAMS_MAX];
-	long long numbers[SQL_PARAMS_MAX]; /* read when it runs */
 	if (mysql_stmt_param_count(s->st) != q->count) {
 		err_set(err, EX_CONFIG, "mysql %s: the server sees %lu placeholders, not %zu",
 		    c->host, mysql_stmt_param_count(s->st), q->count);
 		return SQL_FAILED;
 	}
 	for (size_t i = 0; i < q->count; i++)
-		bind_value(&binds[i], &values[i], &numbers[i]);
+		bind_value(&binds[i], &values[i]);
 	if (q->count > 0 && mysql_stmt_bind_param(s->st, binds) != 0)
 		return st_failure(c, s->st, err);
 	return run_execute(c, s->st) ? SQL_ROW : st_failure(c, s->st, err);

@@ -518,10 +518,8 @@ static bool take_symbol(struct lexer *lx, char c)
 	else if (c == ';')
 		return take_end(lx);
 	else {
-		if (c != '.')
-			lx->before = TOKEN_OPERATOR;
-		else
-			lx->before = TOKEN_WORD;
+		lx->before = c == '.' ? TOKEN_WORD : TOKEN_OPERATOR;
+		lx->word = SPAN_LIT(".");
 		emit(lx, 1);
 	}
 	return true;

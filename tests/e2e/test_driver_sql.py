@@ -1,10 +1,11 @@
 """The sql driver with real servers: MariaDB, PostgreSQL, SQLite."""
 
+import base64
 import os
 
 import pytest
 
-from lib import authserver, proc, sql, users
+from lib import authserver, injections, proc, sql, users
 
 FIXTURE = os.path.join(authserver.ROOT, "tests/unit/fixtures/mysql-stack/dovecot-sql.conf.ext")
 pytestmark = pytest.mark.authd_only("the driver's own tests")
@@ -39,7 +40,7 @@ CLIENT = authserver.Listener("auth-client", 0o600)
 
 def start(conf_text, text=TEXT, **kw):
     """A server whose dovecot-sql.conf.ext has this text."""
-    server = authserver.new("", listeners=[MASTER, CLIENT], **kw)
+    server = authserver.new("", listeners=kw.pop("listeners", [MASTER, CLIENT]), **kw)
     conf = os.path.join(server.dir, "dovecot-sql.conf.ext")
     with open(conf, "w") as f:
         f.write(conf_text)
@@ -157,4 +158,67 @@ def test_the_tutorial_file(mariadb):
         assert reply.get("home") == "/home/vmail/example.com/tim"
         assert reply.get("quota_rule") == "dirsize:storage=%d" % sql.QUOTA
     finally:
+        server.stop()
+
+
+# ---- names that try to be more than a value ----
+
+def inject(server):
+    """Looks all of them up and logs in with all of them; returns what was not refused."""
+    names = injections.all()
+    assert len(names) > 500
+    wrong = []
+    with server.master(timeout=60) as m:
+        for i, name in enumerate(names):
+            m.send("USER", i, name, "service=imap")
+        for name in names:
+            reply = m.reply()
+            if reply.cmd != "NOTFOUND":
+                wrong.append((names[int(reply.id)], reply))
+    logins = [n for n in names if b"\0" not in n]
+    with server.client(timeout=60) as c:
+        for i, name in enumerate(logins):
+            resp = base64.b64encode(b"\0" + name + b"\0" + name).decode()
+            c.start("PLAIN", "no-penalty", resp=resp, id=i + 1, service="imap")
+        for name in logins:
+            reply = c.reply()
+            if reply.cmd != "FAIL" or reply.get("code") == "temp_fail":
+                wrong.append((logins[int(reply.id) - 1], reply))
+    return wrong
+
+
+def untouched(db):
+    count = db.sql("SELECT count(*) FROM users WHERE password <> ''").strip()
+    return count == str(len(sql.TABLE)) and not os.path.exists("/tmp/authd-test-x")
+
+
+def test_injections(pair):
+    db, server = pair
+    assert inject(server) == []
+    assert untouched(db)
+    assert server.login_result("o'brien@example.com", sql.PASSWORD["o'brien@example.com"]) == "OK"
+
+
+MODES = {
+    "double quotes": ("", "", '"%u"'),
+    "bare": ("", "", "%u"),
+    "no escapes, ANSI quotes": ("NO_BACKSLASH_ESCAPES,ANSI_QUOTES", "", '"%u"'),
+    "gbk": ("", "SET NAMES gbk", "'%u'"),
+    "sjis": ("NO_BACKSLASH_ESCAPES", "SET NAMES sjis", "'%u'"),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_injections_mariadb_modes(mariadb, mode):
+    sql_mode, names, value = MODES[mode]
+    default = mariadb.sql("SELECT @@GLOBAL.sql_mode").strip()
+    mariadb.sql("SET GLOBAL sql_mode='%s', GLOBAL init_connect='%s'" % (sql_mode, names))
+    server = start(conf_for(mariadb).replace("'%u'", value))
+    try:
+        assert inject(server) == []
+        assert untouched(mariadb)
+        for user in ("tim@example.com", "o'brien@example.com", "back\\slash@example.com"):
+            assert server.login_result(user, sql.PASSWORD[user]) == "OK", server.logs()
+    finally:
+        mariadb.sql("SET GLOBAL sql_mode='%s', GLOBAL init_connect=''" % default)
         server.stop()

@@ -72,7 +72,7 @@ static void literals(void **state)
 	    {MY, "SELECT '\\0%u'", "error: this backslash escape"},
 	    {MY, "SELECT '\\0'", "SELECT '\\0'"},
 	    {PG, "SELECT E'it\\'s', '%u'", "SELECT E'it\\'s', $1 [%u]"},
-	    {PG, "SELECT E'it\\'s %u'", "SELECT  $1 [it's %u]"},
+	    {PG, "SELECT E'it\\'s %u'", "SELECT   $1 [it's %u]"},
 	    {PG, "SELECT E'\\x41%u'", "error: this backslash escape"},
 	    {PG, "SELECT U&'%u'", "error: a literal of this type"},
 	    {MY, "SELECT x'%u'", "error: a literal of this type"},
@@ -80,7 +80,7 @@ static void literals(void **state)
 	    {PG, "SELECT $$it's$$, '%u'", "SELECT $$it's$$, $1 [%u]"},
 	    {PG, "SELECT $a$it's %u $$ $a$, 1", "SELECT $1, 1 [it's %u $$ ]"},
 	    {PG, "SELECT $a$ %u", "error: dollar quote is never closed"},
-	    {MY, "SELECT '%{if;%u;=;'x';a;b}'", "SELECT ? [%{if;%u;=;'x';a;b}]"},
+	    {MY, "SELECT '%{if;%u;eq;'x';a;b}'", "SELECT ? [%{if;%u;eq;'x';a;b}]"},
 	    {MY, "SELECT '%u", "error: the quote is never closed, opened at offset 7"},
 	    {MY, "SELECT '%Q'", "error: %Q"},
 	};

@@ -76,7 +76,7 @@ class MariaDB:
             ["mariadbd", "--no-defaults", "--user=root", "--datadir=" + self.data,
              "--socket=" + self.socket, "--port=%d" % self.port, "--bind-address=127.0.0.1",
              "--pid-file=" + os.path.join(self.dir, "pid"), "--skip-name-resolve",
-             "--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M", "--innodb-flush-log-at-trx-commit=0",
+             "--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M", "--innodb-flush-log-at-trx-commit=2",
              "--skip-log-bin", "--performance-schema=OFF"] + self.options, self.log)
         proc.wait_for("MariaDB\n" + self.tail(), self.up, 40)
         return self
