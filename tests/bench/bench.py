@@ -45,9 +45,10 @@ def parse():
     parser.add_argument("--no-growth", action="store_true", help="leave out the plot and how cost grows")
     parser.add_argument("--readme", metavar="FILE", action="append", default=[],
                         help="rewrite the <!-- bench... --> blocks of this Markdown file; may be repeated")
-    parser.add_argument("--plot", metavar="FILE", help="where the plot goes (build/bench.svg)")
+    parser.add_argument("--plot", metavar="FILE", help="where the plot goes (docs/bench.svg; with --quick build/bench.svg)")
     parser.add_argument("--from-json", action="store_true", help="measure nothing: report build/bench.json again")
     args = parser.parse_args()
+    args.plot = args.plot or (BUILD if args.quick else ROOT / "docs") / "bench.svg"
     if args.quick:
         args.rounds, args.scale = 1, 0.4
     return args
@@ -73,12 +74,14 @@ def tell(args, result, out):
           % (m["cpu"], m["cores"], m["kernel"], m["dovecot"], result["rounds"], result["took_s"]))
     print(report.full_table(result["rows"]))
     missed = [r["name"] for r in result["rows"] if r.get("met") is False]
+    if m["load_before"] > 0.5:
+        print("\nOther work was running (load average %.1f at the start): these figures are noise." % m["load_before"])
     print("\n%d of %d targets met%s" % (sum(r.get("met") is True for r in result["rows"]),
                                         sum("met" in r for r in result["rows"]),
                                         "; missed: " + "; ".join(missed) if missed else ""))
-    print("written: %s" % out.relative_to(ROOT) if out.is_relative_to(ROOT) else out)
+    print("written: %s" % out)
     if result["curves"]:
-        report.draw(result["curves"], args.plot or BUILD / "bench.svg")
+        report.draw(result["curves"], args.plot)
     if result["growth"]:
         for path in args.readme:
             report.rewrite_blocks(path, result)
@@ -92,7 +95,7 @@ def main():
     if hard < 12000:
         sys.exit("bench: 10,000 connections need ulimit -Hn 12000 or more; it is %d" % hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    out = BUILD / "bench.json"
+    out = BUILD / ("bench-%s.json" % args.only if args.only else "bench.json")
     if args.from_json:
         result = json.loads(out.read_text())
     else:

@@ -83,6 +83,7 @@ static void usage(void)
 	      "  -u USER -p PW    whom to ask about\n"
 	      "  -U N             USER0 ... USER(N-1), in a fixed order far apart\n"
 	      "  -e ok|fail       the answer that is right (ok)\n"
+	      "  -d S             wait so long between handshakes and requests\n"
 	      "  -w               wait for the server to appear\n"
 	      "  -R               connect again and count what is lost or refused\n"
 	      "  -H               only hold -c idle connections: shake hands on each, print\n"
@@ -94,7 +95,7 @@ static void usage(void)
 static void parse(int argc, char **argv)
 {
 	int o;
-	while ((o = getopt(argc, argv, "s:m:c:f:n:t:r:u:p:U:e:wRH")) != -1) {
+	while ((o = getopt(argc, argv, "s:m:c:f:n:t:r:u:p:U:e:d:wRH")) != -1) {
 		switch (o) {
 		case 's':
 			opt.socket = optarg;
@@ -128,6 +129,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'e':
 			opt.expect_ok = strcmp(optarg, "ok") == 0;
+			break;
+		case 'd':
+			opt.delay_us = (unsigned)(atof(optarg) * 1e6);
 			break;
 		case 'w':
 			opt.wait = true;
@@ -264,6 +268,7 @@ int main(int argc, char **argv)
 		conns[i] = conn_open(epoll);
 	for (unsigned i = 0; i < opt.connections; i++)
 		conn_wait_ready(conns[i], epoll);
+	usleep(opt.delay_us);
 	int64_t start = now_ns();
 	next_due_ns = start;
 	if (opt.seconds > 0)

@@ -16,7 +16,7 @@ struct options {
 	bool tolerate; /* connect again and count what was lost, instead of ending */
 	bool wait;     /* for the server to appear */
 	bool hold;     /* only keep idle connections, until standard input ends */
-	unsigned connections, in_flight, users;
+	unsigned connections, in_flight, users, delay_us;
 	uint64_t requests;
 	double seconds, rate;
 };
