@@ -151,7 +151,7 @@ static enum verdict judge(int code, int policy, const char *text, struct err *er
 	}
 	if (code == LDAP_INVALID_CREDENTIALS)
 		return by_words(text, VERDICT_MISMATCH, err);
-	if (code == LDAP_NO_SUCH_OBJECT)
+	if (code == LDAP_NO_SUCH_OBJECT || code == LDAP_INVALID_DN_SYNTAX)
 		return VERDICT_UNKNOWN_USER;
 	if (code == LDAP_CONSTRAINT_VIOLATION || code == LDAP_UNWILLING_TO_PERFORM)
 		return by_words(text, VERDICT_INTERNAL, err);

@@ -1,7 +1,7 @@
 /*
  * One connection: connect, StartTLS, bind, ready. Every step has a deadline,
- * and sockets do not block, so that a server that hangs costs no more than
- * that. Runs in: worker, in a lane. Referrals are not followed: passwords go
+ * which reads and writes keep to, so that a server that hangs costs no more
+ * than that. Runs in: worker, in a lane. Referrals are not followed: passwords go
  * to servers that the administrator named.
  */
 #include "drivers/ldap-conn.h"
@@ -88,6 +88,7 @@ static enum ldap_call wait_for(
 {
 	*res = NULL;
 	struct timeval tv = timeval_of(ms > 0 ? ms : 0);
+	c->until_ms = clock_ms() + ms;
 	int type = ldap_result(c->ld, msgid, all ? LDAP_MSG_ALL : LDAP_MSG_ONE, &tv, res);
 	if (type > 0) {
 		c->used_ms = clock_ms();
@@ -116,6 +117,71 @@ int ldap_conn_code(struct ldap_conn *c, LDAPMessage *res, struct arena *a, const
 		*text = words != NULL ? arena_cstr(a, span_of(words)) : "";
 	ldap_memfree(words);
 	return rc == LDAP_SUCCESS ? code : rc;
+}
+
+/*
+ * ---- a layer below TLS that knows the deadline ----
+ * libldap has none for the TLS handshake and for the rest of a message that
+ * has begun to come (and with GnuTLS it spins on a socket that would block).
+ */
+
+static int limit_setup(Sockbuf_IO_Desc *d, void *conn)
+{
+	ber_len_t most = MESSAGE_MAX;
+	d->sbiod_pvt = conn;
+	ber_sockbuf_ctrl(d->sbiod_sb, LBER_SB_OPT_SET_MAX_INCOMING, &most);
+	return 0;
+}
+
+static int limit_remove(Sockbuf_IO_Desc *d)
+{
+	d->sbiod_pvt = NULL;
+	return 0;
+}
+
+static int limit_ctrl(Sockbuf_IO_Desc *d, int what, void *arg)
+{
+	return LBER_SBIOD_CTRL_NEXT(d, what, arg);
+}
+
+static bool wait_until(Sockbuf_IO_Desc *d, short events)
+{
+	const struct ldap_conn *c = d->sbiod_pvt;
+	struct pollfd p = {.fd = -1, .events = events};
+	ber_sockbuf_ctrl(d->sbiod_sb, LBER_SB_OPT_GET_FD, &p.fd);
+	for (;;) {
+		int64_t left = c->until_ms - clock_ms();
+		int n = poll(&p, 1, left > 0 ? (int)left : 0);
+		if (n > 0)
+			return true;
+		if (n < 0 && errno == EINTR)
+			continue;
+		errno = ETIMEDOUT;
+		return false;
+	}
+}
+
+static ber_slen_t limit_read(Sockbuf_IO_Desc *d, void *buf, ber_len_t len)
+{
+	return wait_until(d, POLLIN) ? LBER_SBIOD_READ_NEXT(d, buf, len) : -1;
+}
+
+static ber_slen_t limit_write(Sockbuf_IO_Desc *d, void *buf, ber_len_t len)
+{
+	return wait_until(d, POLLOUT) ? LBER_SBIOD_WRITE_NEXT(d, buf, len) : -1;
+}
+
+static int add_limit(LDAP *ld UNUSED, Sockbuf *sb, LDAPURLDesc *srv UNUSED,
+    struct sockaddr *addr UNUSED, struct ldap_conncb *ctx)
+{
+	static Sockbuf_IO limit = {
+	    limit_setup, limit_remove, limit_ctrl, limit_read, limit_write, NULL};
+	enum { BELOW_TLS = LBER_SBIOD_LEVEL_PROVIDER + 5 };
+	return ber_sockbuf_add_io(sb, &limit, BELOW_TLS, ctx->lc_arg);
+}
+
+static void no_more(LDAP *ld UNUSED, Sockbuf *sb UNUSED, struct ldap_conncb *ctx UNUSED)
+{
 }
 
 /* ---- opening ---- */
@@ -165,17 +231,6 @@ static const char *why(const struct ldap_conn *c, int code, struct arena *a)
 	return text;
 }
 
-/* The socket from here on; libldap makes it block again after each handshake. */
-static void stop_blocking(struct ldap_conn *c)
-{
-	Sockbuf *sb = NULL;
-	ber_len_t most = MESSAGE_MAX;
-	if (ldap_get_option(c->ld, LDAP_OPT_SOCKBUF, &sb) != LDAP_OPT_SUCCESS || sb == NULL)
-		return;
-	ber_sockbuf_ctrl(sb, LBER_SB_OPT_SET_NONBLOCK, sb); /* any pointer says yes */
-	ber_sockbuf_ctrl(sb, LBER_SB_OPT_SET_MAX_INCOMING, &most);
-}
-
 static enum ldap_call connect_step(
     struct ldap_conn *c, int64_t deadline_ms, struct arena *a, struct err *err)
 {
@@ -191,11 +246,13 @@ static enum ldap_call connect_step(
 		    "TLS cannot be set up: are tls_ca_cert_file and the other tls_ files "
 		    "readable?");
 	ldap_set_option(c->ld, LDAP_OPT_NETWORK_TIMEOUT, &tv);
+	c->until_ms = clock_ms() + ms;
+	c->connected = (struct ldap_conncb){.lc_add = add_limit, .lc_del = no_more, .lc_arg = c};
+	ldap_set_option(c->ld, LDAP_OPT_CONNECT_CB, &c->connected);
 	errno = 0;
 	rc = ldap_connect(c->ld);
 	if (rc != LDAP_SUCCESS)
 		return ldap_conn_lost(c, true, err, "connecting: %s", why(c, rc, a));
-	stop_blocking(c);
 	return CALL_DONE;
 }
 
@@ -218,11 +275,11 @@ static enum ldap_call start_tls_step(
 	if (rc != LDAP_SUCCESS)
 		return ldap_conn_lost(
 		    c, true, err, "StartTLS refused: %s (%s)", ldap_err2string(rc), text);
+	c->until_ms = clock_ms() + patience(c, deadline_ms, CONNECT_MS);
 	errno = 0;
 	rc = ldap_install_tls(c->ld);
 	if (rc != LDAP_SUCCESS)
 		return ldap_conn_lost(c, true, err, "TLS: %s", why(c, rc, a));
-	stop_blocking(c);
 	return CALL_DONE;
 }
 

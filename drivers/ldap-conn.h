@@ -46,6 +46,8 @@ struct ldap_conn {
 	LDAP *ld;   /* NULL: not connected */
 	int server; /* of set->servers */
 	int64_t used_ms;
+	int64_t until_ms; /* of the step at hand: reads and writes fail then */
+	struct ldap_conncb connected;
 };
 
 enum ldap_call {

@@ -99,7 +99,8 @@ static enum ldap_call judge(struct ldap_conn *c, const struct ldap_query *q, LDA
 		err_set(err, EX_DATAERR, "LDAP search returned multiple entries");
 		return CALL_FAILED;
 	}
-	if (code == LDAP_NO_SUCH_OBJECT && q->base_is_users_own) {
+	bool nowhere = code == LDAP_NO_SUCH_OBJECT || code == LDAP_INVALID_DN_SYNTAX;
+	if (nowhere && q->base_is_users_own) {
 		*entries = 0;
 		return CALL_DONE;
 	}

@@ -217,10 +217,34 @@ static void read_ldaprc(const char *path)
 	pthread_mutex_unlock(&once);
 }
 
-static void *ldap_open_state(const void *settings, struct err *err UNUSED)
+static struct span stand_in(void *ctx UNUSED, struct arena *a UNUSED, struct span value UNUSED)
 {
+	return SPAN_LIT("x");
+}
+
+/* What the administrator wrote must be a DN; then one that is none is the user's doing. */
+static bool check_dn(const char *row, const struct template *t, struct err *err)
+{
+	static const struct vars none;
+	struct arena a = {0};
+	LDAPDN dn = NULL;
+	struct span text = template_expand(t, &none, &a, stand_in, NULL, NULL);
+	bool ok = text.ptr == NULL || text.len == 0 ||
+		  ldap_str2dn(arena_cstr(&a, text), &dn, LDAP_DN_FORMAT_LDAPV3) == LDAP_SUCCESS;
+	ldap_dnfree(dn);
+	arena_free(&a);
+	return ok || err_set(err, EX_CONFIG, "ldap: %s: \"%s\" is no distinguished name", row,
+			 template_text(t));
+}
+
+static void *ldap_open_state(const void *settings, struct err *err)
+{
+	const struct ldap_settings *set = settings;
+	if (!check_dn("base", set->base, err) ||
+	    !check_dn("auth_bind_userdn", set->auth_bind_userdn, err))
+		return NULL;
 	struct ldap_state *s = mem_alloc(sizeof(*s));
-	s->set = settings;
+	s->set = set;
 	read_ldaprc(s->set->ldaprc_path);
 	s->servers = ldap_servers_get(s->set);
 	s->service = (struct ldap_conn){.set = s->set, .servers = s->servers, .kind = CONN_SERVICE};

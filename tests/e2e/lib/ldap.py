@@ -14,6 +14,7 @@ ROOT_DN = "cn=admin," + BASE
 ROOT_PW = "admin-Granite21"
 SERVICE_DN = "cn=authd,ou=services," + BASE
 SERVICE_PW = "service-Feldspar8"
+DIGEST_PW = "digest-Mica44"  # of cn=digest, stored as it is
 
 PASSWORDS = {
     "alice": "alice-Basalt77",
@@ -70,6 +71,8 @@ def tree():
         out.append(entry("ou=%s,%s" % (ou, BASE), ["organizationalUnit"], ou=ou))
     out.append(entry(SERVICE_DN, ["applicationProcess", "simpleSecurityObject"], cn="authd",
                      userPassword=ssha(SERVICE_PW)))
+    out.append(entry("cn=digest,ou=services," + BASE, ["applicationProcess",
+                     "simpleSecurityObject"], cn="digest", userPassword=DIGEST_PW))
     out.append(entry("cn=store1,ou=backends," + BASE, ["applicationProcess", "labeledURIObject"],
                      cn="store1", l="192.0.2.11", labeledURI="imap://store1"))
     for i, user in enumerate(PASSWORDS):
@@ -108,11 +111,11 @@ class Authority:
         subprocess.run(["openssl"] + list(args), check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
 
-    def issue(self, name):
-        """(certificate, key) for a host name."""
+    def issue(self, name, kind="IP"):
+        """(certificate, key) for an address or, kind DNS, a host name."""
         base = os.path.join(self.dir, name)
         with open(base + ".ext", "w") as f:
-            f.write("subjectAltName=DNS:%s\n" % name)
+            f.write("subjectAltName=%s:%s\n" % (kind, name))
         self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                       "-keyout", base + ".key", "-out", base + ".csr", "-subj", "/CN=" + name)
         self._openssl("x509", "-req", "-in", base + ".csr", "-CA", self.cert, "-CAkey", self.key,
@@ -152,8 +155,8 @@ modulepath /usr/lib/ldap
 moduleload back_mdb
 pidfile %(dir)s/pid
 %(tls)s
-authz-regexp gidNumber=.*\\+uidNumber=0,cn=peercred,cn=external,cn=auth %(root)s
-authz-regexp uid=([^,]*),cn=[^,]*,cn=auth cn=$1,ou=services,%(base)s
+authz-regexp gidNumber=65534[+]uidNumber=65534,cn=peercred,cn=external,cn=auth %(service)s
+authz-regexp uid=([^,]*),.*cn=digest-md5,cn=auth cn=$1,ou=services,%(base)s
 password-hash {CLEARTEXT}
 database mdb
 maxsize 268435456
@@ -164,8 +167,8 @@ rootpw %(rootpw)s
 index objectClass,uid eq
 dbnosync
 %(limits)s
-access to attrs=userPassword by dn.exact="%(service)s" read by anonymous auth by * none
-access to * by dn.exact="%(service)s" read by anonymous auth by * none
+access to attrs=userPassword by dn.one="ou=services,%(base)s" read by anonymous auth by * none
+access to * by dn.one="ou=services,%(base)s" read by anonymous auth by * none
 """ % {"schemas": schemas, "dir": self.dir, "tls": tls, "base": BASE, "root": ROOT_DN,
             "rootpw": ROOT_PW, "service": SERVICE_DN, "limits": limits}
 

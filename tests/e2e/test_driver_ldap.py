@@ -1,0 +1,452 @@
+"""The ldap driver against real slapd servers: what it finds, what outages do to it, and who gets in."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from lib import authproto, authserver, ldap, proc
+
+pytestmark = pytest.mark.authd_only("the ldap driver of authd")
+
+GOOD, WRONG = ldap.PASSWORDS, ldap.WRONG
+OK, MISMATCH, TEMPFAIL = "OK", "FAIL", "temp_fail"
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return ldap.Authority(proc.new_dir("ca"))
+
+
+@pytest.fixture(scope="module")
+def slapd(authority):
+    cert, key = authority.issue("127.0.0.1")
+    server = ldap.Slapd(tls=(authority.cert, cert, key), ldif=ldap.tree() + ldap.many(1500),
+                        limits="limits * size.soft=500 size.hard=500 size.prtotal=unlimited")
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A server without TLS that gives no more than 20 entries to anybody."""
+    server = ldap.Slapd(ldif=ldap.tree() + ldap.many(30), limits="sizelimit 20").start()
+    yield server
+    server.stop()
+
+
+class Broker:
+    """authd with the ldap driver as passdb and userdb."""
+
+    def __init__(self, more="", userdb=True, deadline=None, **settings):
+        self.file = os.path.join(proc.new_dir("l"), "dovecot-ldap.conf.ext")
+        self.write(**settings)
+        text = ("auth_mechanisms = plain\nauth_verbose = yes\nauth_username_chars =\n"
+                "auth_cache_size = 0\npassdb {\n  driver = ldap\n  args = %s\n}\n" % self.file)
+        if userdb:
+            text += "userdb {\n  driver = ldap\n  args = %s\n}\n" % self.file
+        listeners = None
+        if deadline:
+            limit = "    client_deadline = %s\n" % deadline
+            listeners = [authserver.Listener("auth-client", extra=limit)]
+        self.server = authserver.new(text + more, listeners=listeners)
+
+    def write(self, **settings):
+        with open(self.file, "w") as f:
+            f.write(ldap.settings(**settings))
+
+    def __enter__(self):
+        self.server.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.server.stop()
+
+    def login(self, user, password):
+        with self.server.client() as c:
+            reply = c.login(user, password)
+        return reply
+
+    def result(self, user, password):
+        return self.server.login_result(user, password)
+
+    def user(self, name):
+        with self.server.master() as m:
+            return m.user(name)
+
+    def wait_for(self, what, user="alice"):
+        proc.wait_for("%s\n%s" % (what, self.server.logs()[-2000:]),
+                      lambda: self.result(user, GOOD[user]) == what, 20)
+
+
+def standard(server, **more):
+    found = dict(uris=server.uri, dn=ldap.SERVICE_DN, dnpass=ldap.SERVICE_PW, base=ldap.BASE)
+    found.update(more)
+    return {k: v for k, v in found.items() if v is not None}
+
+
+@pytest.fixture(scope="module")
+def compare(slapd):
+    with Broker(**standard(slapd)) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="module")
+def binding(slapd):
+    with Broker(**standard(slapd, auth_bind="yes")) as broker:
+        yield broker
+
+
+# ---- right, wrong, unknown ----
+
+def test_search_and_compare(compare):
+    for user in GOOD:
+        if user != "dave":
+            assert compare.result(user, GOOD[user]) == OK, user
+            assert compare.result(user, WRONG) == MISMATCH, user
+            assert compare.result(user, "") == MISMATCH, user
+    assert compare.result("nobody", WRONG) == MISMATCH
+    compare.server.wait_log("ldap(nobody): unknown user")
+
+
+def test_a_scheme_that_is_not_known_is_said(compare):
+    assert compare.result("dave", GOOD["dave"]) == TEMPFAIL
+    compare.server.wait_log("SASL")
+
+
+def test_auth_bind(binding):
+    for user in ("alice", "bob", "tim@example.org", "jos\u00e9", "we,ird+name", "star*(x)\\"):
+        assert binding.result(user, GOOD[user]) == OK, user
+        assert binding.result(user, WRONG) == MISMATCH, user
+    assert binding.result("nobody", WRONG) == MISMATCH
+    assert binding.result("alice", "x" * 1000) == MISMATCH
+
+
+def test_an_empty_password_is_never_bound(binding):
+    assert binding.result("alice", "") == MISMATCH
+    binding.server.wait_log("ldap(alice): Login attempt with empty password")
+
+
+def test_auth_bind_knows_users_but_not_their_passwords(binding):
+    with binding.server.master() as m:
+        assert m.passdb("alice").cmd == "PASS"
+        assert m.passdb("nobody").cmd == "NOTFOUND"
+        assert m.user("alice").get("home") == "/srv/mail/0"
+
+
+def test_auth_bind_userdn(slapd):
+    with Broker(**standard(slapd, auth_bind="yes", dn=None, dnpass=None,
+                           auth_bind_userdn="uid=%u,ou=people," + ldap.BASE)) as broker:
+        for user in ("alice", "tim@example.org", "jos\u00e9", "we,ird+name", "star*(x)\\"):
+            assert broker.result(user, GOOD[user]) == OK, user
+            assert broker.result(user, WRONG) == MISMATCH, user
+        for user in ("nobody", "alice,ou=people", "x,uid=alice", "alice+cn=x", "#alice"):
+            assert broker.result(user, GOOD["alice"]) == MISMATCH, user
+
+
+def test_two_entries_are_no_answer(compare, binding):
+    for broker in (compare, binding):
+        assert broker.result("twin", "twin-Tuff5") == TEMPFAIL
+        broker.server.wait_log("ldap(twin): LDAP search returned multiple entries")
+
+
+# ---- fields ----
+
+def test_default_user_fields(compare):
+    reply = compare.user("bob")
+    assert (reply.get("uid"), reply.get("gid"), reply.get("home")) == ("5001", "5000", "/srv/mail/1")
+    assert compare.user("nobody").cmd == "NOTFOUND"
+
+
+def test_attribute_language(slapd):
+    attrs = ("homeDirectory=home=/mnt%$/%Ld, =static=x y, uidNumber=uid, gidNumber=gid, mail=alias, "
+             "@store=%{ldap:seeAlso}, l@store=mailhost, =url=%{ldap:labeledURI@store}/%n, "
+             "=def=%{ldap:title:none}, title=no_such, =ptr=%{ldap_ptr:description}, =dn=%{ldap_dn:x}, "
+             "employeeType=%{service}_type, !cn, =name=%{ldap:cn}")
+    with Broker(**standard(slapd, user_attrs=attrs)) as broker:
+        reply = broker.user("tim@example.org")
+        want = {"home": "/mnt/srv/mail/4/example.org", "static": "x y", "uid": "5004", "gid": "5000",
+                "alias": "4@example.org", "mailhost": "192.0.2.11",
+                "url": "imap://store1/tim", "def": "none", "ptr": "+1 555 4",
+                "dn": "uid=tim@example.org,ou=people," + ldap.BASE, "imap_type": "staff",
+                "name": "Name of tim@example.org"}
+        assert {k: reply.get(k) for k in want} == want
+        assert not reply.has("no_such") and not reply.has("cn")
+        broker.server.wait_log("attribute mail has several values")
+
+
+@pytest.mark.parametrize("bind", ["no", "yes"])
+def test_prefetch(slapd, bind):
+    attrs = ("uid=user, userPassword=password, homeDirectory=userdb_home, uidNumber=userdb_uid, "
+             "gidNumber=userdb_gid, =userdb_mail=maildir:~/M")
+    with Broker("userdb {\n  driver = prefetch\n}\n", userdb=False,
+                **standard(slapd, pass_attrs=attrs, auth_bind=bind)) as broker:
+        with broker.server.client("login/login") as c:
+            user = "carol" if bind == "no" else "alice"
+            reply = c.auth("PLAIN", resp=authproto.plain(user, GOOD[user]), id=7)
+            assert reply.cmd == "OK", reply
+            with broker.server.master() as m:
+                found = m.ask("REQUEST", c.pid, 7, c.cookie, id=9)
+        assert found.cmd == "USER" and found.get("mail") == "maildir:~/M", found
+        assert found.get("home") == ("/srv/mail/2" if bind == "no" else "/srv/mail/0")
+
+
+def test_the_directorys_spelling_of_the_name(compare):
+    """Names that its matching rules take for the same are one user, with one name."""
+    for name in ("ALICE", " alice", "alice ", "\u00a0alice", "\uff41lice"):
+        reply = compare.login(name, GOOD["alice"])
+        assert reply.cmd == MISMATCH or reply.get("user") == "alice", (name, reply)
+    assert compare.login("ALICE", GOOD["alice"]).get("user") == "alice"
+
+
+def test_base_and_filter_templates(slapd):
+    with Broker(**standard(slapd, base="ou=people,dc=%Dd", scope="onelevel",
+                           pass_filter="(&(objectClass=posixAccount)(|(uid=%n)(uid=%u)))",
+                           pass_attrs="userPassword=password")) as broker:
+        assert broker.result("alice@example.org", GOOD["alice"]) == OK
+        assert broker.result("alice@example.com", GOOD["alice"]) == MISMATCH  # no such base
+        assert broker.result("alice@example.org,dc=x", GOOD["alice"]) == MISMATCH
+
+
+def test_a_base_that_is_not_there_is_an_outage(slapd):
+    with Broker(**standard(slapd, base="ou=moved," + ldap.BASE)) as broker:
+        assert broker.result("alice", GOOD["alice"]) == TEMPFAIL
+
+
+# ---- listing ----
+
+def test_listing_pages_and_wildcards(compare):
+    with compare.server.master() as m:
+        names, done = m.list()
+        assert done.cmd == "DONE" and not done.has("fail")
+        assert len([n for n in names if n.startswith("list")]) == 1500
+        assert set(GOOD) <= set(names)
+        names, done = m.list("user=list0000*")
+        assert sorted(names) == ["list%05d" % i for i in range(10)]
+
+
+def test_a_list_that_is_cut_is_no_list(small):
+    with Broker(**standard(small)) as broker:
+        with broker.server.master() as m:
+            names, done = m.list()
+            assert done.has("fail") and len(names) <= 20
+        broker.server.wait_log("the list is not complete: Size limit exceeded")
+
+
+# ---- who must not get in ----
+
+META = ["*", "(", ")", "\\", "\0", "&", "|", "!", "=", "~", "<", ">", "/", ",", "+", '"', ";", "#",
+        "%", "'", "\x7f", "\u00e9", "\u2028", "\U0001f600", "\\2a", "\\00", "%00", "*)(uid=*",
+        "*))(|(uid=*", ")(objectClass=*", "*)(|(uid=alice", "\\29\\28uid=\\2a"]
+
+
+def corpus():
+    names = ["*", "(", ")", "*)", "a*", "*a*", "al*", "alic?", "alice*", "*alice", "(alice)",
+             "alice)(uid=alice", "alice)(&)", "alice))(|(cn=*", "x)(uid=alice", "*)(uid=alice))(|(uid=*",
+             "uid=alice", "alice,ou=people", "alice\\", "\\61lice", "\\\\61lice", "alice\\2a", "%61lice",
+             "admin", "cn=admin", "%u", "%%", "%{user}", "A" * 1000, "(" * 500, "*" * 500,
+             "\\" * 500, ")" * 300 + "(" * 300, "alice" + "\\2a" * 50]
+    for m in META:
+        names += [m, "alice" + m, m + "alice", "al" + m + "ice", m + m, "alice" + m + "x",
+                  "nobody" + m, m + "nobody)(uid=alice", "nobody)(" + m + "(uid=alice",
+                  "nobody" + m + ")(uid=alice", "nobody" + m + "(|(uid=alice"]
+    raw = [n.encode() for n in names]
+    raw += [b"\xff", b"alice\xff", b"\xc0\xaa", b"alice\xc0\xaa", b"\xed\xa0\x80", b"al\x80ice",
+            b"\xe0\x80\xaa)(uid=alice", b"alice\xc3"]
+    known = {u.encode() for u in GOOD}
+    return [n for n in raw if n not in known]
+
+
+@pytest.mark.parametrize("how", ["compare", "binding", "userdn"])
+def test_injection(slapd, how):
+    more = {"compare": {}, "binding": {"auth_bind": "yes"},
+            "userdn": {"auth_bind": "yes", "auth_bind_userdn": "uid=%u,ou=people," + ldap.BASE}}
+    names = corpus()
+    assert len(names) > 350
+    with Broker(**standard(slapd, **more[how])) as broker:
+        hits, unclear = [], []
+        with broker.server.client() as c:
+            for name in names:
+                token = b"\0" + name + b"\0" + GOOD["alice"].encode()
+                reply = c.auth("PLAIN", resp=authproto.b64(token))
+                if reply.cmd == "OK":
+                    hits.append((name, reply))
+                elif reply.get("code") == "temp_fail":
+                    unclear.append((name, reply))
+        assert not hits
+        assert not unclear, broker.server.logs()[-1500:]
+        assert broker.result("alice", GOOD["alice"]) == OK
+        if how == "compare":
+            with broker.server.master() as m:
+                for name in names:
+                    if all(b not in name for b in b"\0\t\r\n\1\xff\xc0\xed\x80\xc3\xe0"):
+                        assert m.user(name.decode()).cmd == "NOTFOUND", name
+
+
+# ---- TLS and SASL ----
+
+@pytest.mark.parametrize("way", ["ldaps", "starttls"])
+def test_tls_is_verified(slapd, authority, way):
+    other = ldap.Authority(proc.new_dir("ca"), "other")
+
+    def broker(ca, host="127.0.0.1", **more):
+        if way == "ldaps":
+            more["uris"] = "ldaps://%s:%d" % (host, slapd.tls_port)
+        else:
+            more.update(uris="ldap://%s:%d" % (host, slapd.port), tls="yes")
+        return Broker(**standard(slapd, tls_ca_cert_file=ca.cert, **more))
+
+    with broker(authority) as b:
+        assert b.result("alice", GOOD["alice"]) == OK
+        assert b.result("alice", WRONG) == MISMATCH
+    with broker(authority, auth_bind="yes") as b:
+        assert b.result("alice", GOOD["alice"]) == OK
+    for b in (broker(other), broker(authority, host="localhost")):
+        with b:
+            assert b.result("alice", GOOD["alice"]) == TEMPFAIL
+    with broker(other, tls_require_cert="never") as b:
+        assert b.result("alice", GOOD["alice"]) == OK
+
+
+def test_starttls_is_never_left_out(small, authority):
+    with Broker(**standard(small, tls="yes", tls_ca_cert_file=authority.cert)) as broker:
+        assert broker.result("alice", GOOD["alice"]) == TEMPFAIL
+        broker.server.wait_log("StartTLS")
+
+
+def test_sasl_external_over_ldapi(slapd):
+    with Broker(**standard(slapd, uris=slapd.ldapi, dn=None, dnpass=None, sasl_bind="yes",
+                           sasl_mech="EXTERNAL")) as broker:
+        assert broker.result("alice", GOOD["alice"]) == OK
+        assert broker.result("alice", WRONG) == MISMATCH
+
+
+def test_sasl_digest_md5(slapd):
+    with Broker(**standard(slapd, dn="digest", dnpass=ldap.DIGEST_PW, sasl_bind="yes",
+                           sasl_mech="DIGEST-MD5")) as broker:
+        assert broker.result("alice", GOOD["alice"]) == OK, broker.server.logs()
+        assert broker.result("alice", WRONG) == MISMATCH
+    with Broker(**standard(slapd, dn="digest", dnpass=WRONG, sasl_bind="yes",
+                           sasl_mech="DIGEST-MD5")) as broker:
+        assert broker.result("alice", GOOD["alice"]) == TEMPFAIL
+
+
+# ---- outages ----
+
+@pytest.fixture
+def pair():
+    servers = [ldap.Slapd().start(), ldap.Slapd().start()]
+    yield servers
+    for one in servers:
+        one.stop()
+
+
+class Load:
+    """Logins all the time; none of them may ever be judged wrongly."""
+
+    def __init__(self, broker, threads=4):
+        self.broker = broker
+        self.wrong, self.good, self.outage, self.slowest = [], 0, 0, 0.0
+        self.stopping = False
+        self.threads = [threading.Thread(target=self._run, args=(i,)) for i in range(threads)]
+
+    def __enter__(self):
+        for t in self.threads:
+            t.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.stopping = True
+        for t in self.threads:
+            t.join()
+
+    def _run(self, number):
+        right = number % 4 != 3
+        with self.broker.server.client(timeout=60) as c:
+            while not self.stopping:
+                begin = time.monotonic()
+                reply = c.login("alice", GOOD["alice"] if right else WRONG)
+                self.slowest = max(self.slowest, time.monotonic() - begin)
+                if reply.get("code") == "temp_fail":
+                    self.outage += 1
+                    time.sleep(0.01)
+                elif reply.cmd != ("OK" if right else "FAIL"):
+                    self.wrong.append(reply)
+                elif right:
+                    self.good += 1
+
+    def more(self, timeout=30):
+        before = self.good
+        proc.wait_for("logins\n" + self.broker.server.logs()[-2000:],
+                      lambda: self.good > before + 5, timeout)
+
+
+@pytest.mark.parametrize("bind", ["no", "yes"])
+def test_failover_and_recovery(pair, bind):
+    one, two = pair
+    uris = one.uri + " " + two.uri
+    with Broker(**standard(one, uris=uris, auth_bind=bind)) as broker, Load(broker) as load:
+        load.more()
+        one.stop(signal.SIGKILL)
+        load.more()
+        one.start()
+        two.stop(signal.SIGKILL)
+        load.more()
+        one.stop(signal.SIGKILL)  # nobody is left
+        proc.wait_for("the outage", lambda: broker.result("alice", GOOD["alice"]) == TEMPFAIL)
+        two.start()
+        load.more()
+        one.start()
+        assert not load.wrong
+
+
+@pytest.mark.parametrize("bind", ["no", "yes"])
+def test_a_server_that_hangs(pair, bind):
+    one, two = pair
+    uris = one.uri + " " + two.uri
+    settings = standard(one, uris=uris, auth_bind=bind)
+    with Broker(deadline="4 secs", **settings) as broker, Load(broker) as load:
+        load.more()
+        one.pause()
+        load.more(40)
+        two.pause()
+        proc.wait_for("the outage", lambda: broker.result("alice", GOOD["alice"]) == TEMPFAIL, 60)
+        one.go_on()
+        load.more()
+        two.go_on()
+        assert not load.wrong
+
+
+@pytest.mark.parametrize("scheme,tls", [("ldap", "no"), ("ldaps", "no"), ("ldap", "yes")])
+def test_a_listener_that_says_nothing(slapd, scheme, tls):
+    with ldap.Silent() as silent:
+        uris = "%s://127.0.0.1:%d %s" % (scheme, silent.port, slapd.uri)
+        with Broker(deadline="4 secs", **standard(slapd, uris=uris, tls_require_cert="never",
+                                                  tls=tls)) as broker:
+            assert broker.result("alice", GOOD["alice"]) == OK, broker.server.logs()
+            assert broker.result("alice", WRONG) == MISMATCH
+
+
+def test_the_services_password_is_wrong(slapd):
+    with Broker(**standard(slapd, dnpass="not-this-Chert3")) as broker:
+        assert broker.result("alice", GOOD["alice"]) == TEMPFAIL
+        assert broker.result("alice", WRONG) == TEMPFAIL
+        assert broker.result("nobody", WRONG) == TEMPFAIL
+        broker.server.wait_log("binding as %s: Invalid credentials" % ldap.SERVICE_DN)
+        slapd.modify("dn: %s\nchangetype: modify\nreplace: userPassword\nuserPassword: %s\n" % (
+            ldap.SERVICE_DN, ldap.ssha("not-this-Chert3")))
+        try:
+            broker.wait_for(OK)
+        finally:
+            slapd.modify("dn: %s\nchangetype: modify\nreplace: userPassword\nuserPassword: %s\n" % (
+                ldap.SERVICE_DN, ldap.ssha(ldap.SERVICE_PW)))
+        assert "Chert3" not in broker.server.logs()
+
+
+def test_no_password_is_in_the_log(compare, binding):
+    for broker in (compare, binding):
+        logs = broker.server.logs()
+        for secret in list(GOOD.values()) + [WRONG, ldap.SERVICE_PW]:
+            assert secret not in logs
