@@ -19,6 +19,7 @@ enum {
 	CONNECT_MS = 5000,
 	STEP_MS = 10000,      /* one answer */
 	PROBE_MS = 2000,      /* of a server that failed before, or of an idle connection */
+	HASTE_MS = 200,	      /* no connection is begun with less than this left */
 	FAIR_MS = 1000,	      /* less patience than this proves nothing about the server */
 	IDLE_MS = 30000,      /* then the connection is tried before it is used */
 	MESSAGE_MAX = 4 << 20 /* one entry */
@@ -98,6 +99,7 @@ static enum ldap_call wait_for(
 		return ldap_conn_lost(
 		    c, false, err, "connection lost (%s)", ldap_err2string(last_code(c)));
 	ldap_abandon_ext(c->ld, msgid, NULL, NULL);
+	c->hasty = ms < FAIR_MS;
 	return ldap_conn_lost(c, ms >= FAIR_MS, err, "no answer in %lld ms", (long long)ms);
 }
 
@@ -331,16 +333,23 @@ static enum ldap_call open_somewhere(
     struct ldap_conn *c, int64_t deadline_ms, struct arena *a, struct err *err)
 {
 	for (unsigned tried = 0;; tried |= 1U << c->server) {
+		if (deadline_ms - clock_ms() < HASTE_MS) {
+			err_set(err, EX_TEMPFAIL, "no time left to connect to an LDAP server");
+			return CALL_FAILED;
+		}
 		int server = ldap_servers_pick(c->servers, tried, deadline_ms, err);
 		if (server < 0)
 			return CALL_FAILED;
 		c->server = server;
+		c->hasty = false;
 		if (open_steps(c, deadline_ms, a, err) == CALL_DONE) {
 			ldap_servers_good(c->servers, server);
 			return CALL_DONE;
 		}
-		/* known to be bad already, if it was fair; this ends the trial in any case */
-		ldap_servers_bad(c->servers, server, err->text);
+		if (c->hasty)
+			ldap_servers_leave(c->servers, server);
+		else
+			ldap_servers_bad(c->servers, server, err->text);
 	}
 }
 

@@ -23,11 +23,13 @@ struct ldap_servers *ldap_servers_get(const struct ldap_settings *set);
 void ldap_servers_put(struct ldap_servers *s);
 /*
  * The server to try next, none of those in the bit mask tried; -1: none now, and *err says
- * since when. Each one picked must be told to be good or bad.
+ * since when. Each one picked must be told to be good or bad, or be left.
  */
 int ldap_servers_pick(struct ldap_servers *s, unsigned tried, int64_t deadline_ms, struct err *err);
 void ldap_servers_good(struct ldap_servers *s, int server);
 void ldap_servers_bad(struct ldap_servers *s, int server, const char *why);
+/* Nothing was learned about it. */
+void ldap_servers_leave(struct ldap_servers *s, int server);
 bool ldap_servers_is_good(struct ldap_servers *s, int server);
 /* Whether there is another good one. */
 bool ldap_servers_has_other(struct ldap_servers *s, int server);
@@ -46,6 +48,7 @@ struct ldap_conn {
 	LDAP *ld;   /* NULL: not connected */
 	int server; /* of set->servers */
 	int64_t used_ms;
+	bool hasty;	  /* it failed for want of time that the question did not have */
 	int64_t until_ms; /* of the step at hand: reads and writes fail then */
 	struct ldap_conncb connected;
 };

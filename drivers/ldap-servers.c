@@ -187,6 +187,14 @@ void ldap_servers_bad(struct ldap_servers *s, int server, const char *why)
 		log_error("ldap: %s", why);
 }
 
+void ldap_servers_leave(struct ldap_servers *s, int server)
+{
+	pthread_mutex_lock(&lock);
+	s->server[server].probing = false;
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&lock);
+}
+
 bool ldap_servers_is_good(struct ldap_servers *s, int server)
 {
 	pthread_mutex_lock(&lock);

@@ -32,7 +32,7 @@ def slapd(authority):
 @pytest.fixture(scope="module")
 def small():
     """A server without TLS that gives no more than 20 entries to anybody."""
-    server = ldap.Slapd(ldif=ldap.tree() + ldap.many(30), limits="sizelimit 20").start()
+    server = ldap.Slapd(ldif=ldap.tree() + ldap.many(30), limits="sizelimit 20\n" + ldap.PPOLICY).start()
     yield server
     server.stop()
 
@@ -144,6 +144,20 @@ def test_auth_bind_userdn(slapd):
             assert broker.result(user, WRONG) == MISMATCH, user
         for user in ("nobody", "alice,ou=people", "x,uid=alice", "alice+cn=x", "#alice"):
             assert broker.result(user, GOOD["alice"]) == MISMATCH, user
+
+
+def test_password_policy(small):
+    """An account that is locked, or a password that is too old, is no wrong password."""
+    with Broker(**standard(small, auth_bind="yes")) as broker:
+        assert broker.result("bob", GOOD["bob"]) == OK
+        for attr, value, word, user in (
+                ("pwdAccountLockedTime", "000001010000Z", "the account is locked", "bob"),
+                ("pwdChangedTime", "20200101000000Z", "Password expired", "alice")):
+            small.modify("dn: %s\nchangetype: modify\nreplace: %s\n%s: %s\n" % (
+                ldap.user_dn(user), attr, attr, value), "-e", "relax")
+            reply = broker.login(user, GOOD[user])
+            assert reply.cmd == "FAIL" and reply.get("code") != "temp_fail", reply
+            broker.server.wait_log("ldap(%s): %s" % (user, word))
 
 
 def test_two_entries_are_no_answer(compare, binding):

@@ -27,6 +27,8 @@ PASSWORDS = {
     "star*(x)\\": "star-Diorite3",
 }
 WRONG = "wrong-Pumice1"
+POLICY_DN = "cn=policy,ou=services," + BASE
+PPOLICY = "overlay ppolicy\nppolicy_default %s\nppolicy_use_lockout\n" % POLICY_DN
 
 
 def ssha(password):
@@ -73,6 +75,8 @@ def tree():
                      userPassword=ssha(SERVICE_PW)))
     out.append(entry("cn=digest,ou=services," + BASE, ["applicationProcess",
                      "simpleSecurityObject"], cn="digest", userPassword=DIGEST_PW))
+    out.append(entry(POLICY_DN, ["applicationProcess", "pwdPolicy"], cn="policy",
+                     pwdAttribute="userPassword", pwdLockout="TRUE", pwdMaxAge="86400"))
     out.append(entry("cn=store1,ou=backends," + BASE, ["applicationProcess", "labeledURIObject"],
                      cn="store1", l="192.0.2.11", labeledURI="imap://store1"))
     for i, user in enumerate(PASSWORDS):
@@ -153,6 +157,7 @@ class Slapd:
         return """%(schemas)s
 modulepath /usr/lib/ldap
 moduleload back_mdb
+moduleload ppolicy
 pidfile %(dir)s/pid
 %(tls)s
 authz-regexp gidNumber=65534[+]uidNumber=65534,cn=peercred,cn=external,cn=auth %(service)s
@@ -202,8 +207,8 @@ access to * by dn.one="ou=services,%(base)s" read by anonymous auth by * none
     def go_on(self):
         self.daemon.popen.send_signal(signal.SIGCONT)
 
-    def modify(self, ldif):
-        subprocess.run(["ldapmodify", "-x", "-H", self.uri, "-D", ROOT_DN, "-w", ROOT_PW],
+    def modify(self, ldif, *options):
+        subprocess.run(["ldapmodify", "-x", "-H", self.uri, "-D", ROOT_DN, "-w", ROOT_PW, *options],
                        input=ldif, check=True, text=True, stdout=subprocess.DEVNULL)
 
 
