@@ -29,7 +29,8 @@ struct sql_host {
 	unsigned open; /* connections, idle or busy or being made */
 	unsigned busy;
 	unsigned failures; /* in a row; 0: the host is well */
-	int64_t retry_at;
+	int64_t failed_at, retry_at;
+	bool probing; /* one question is finding out */
 	struct err why;
 };
 
@@ -131,27 +132,35 @@ static bool is_full(const struct sql_pool *p, const struct sql_host *h)
 	return h->idle == NULL && max > 0 && h->open >= max;
 }
 
+static bool was_tried(const struct sql_try *t, const struct sql_host *h)
+{
+	return (t->tried & (UINT64_C(1) << h->number)) != 0;
+}
+
+/* A question that has just seen another host fail need not wait for this one's turn. */
 static bool is_candidate(const struct sql_try *t, const struct sql_host *h, int64_t now)
 {
-	return (t->tried & (UINT64_C(1) << h->number)) == 0 && h->retry_at <= now;
+	if (was_tried(t, h))
+		return false;
+	return h->retry_at <= now ||
+	       (t->tried != 0 && !h->probing && now - h->failed_at >= BACKOFF_FIRST_MS);
 }
 
 /* The one with the fewest busy connections, a well one before one to be probed. */
-static struct sql_host *choose(const struct sql_try *t, int64_t now, unsigned *candidates)
+static struct sql_host *choose(const struct sql_try *t, int64_t now, unsigned *full)
 {
 	struct sql_pool *p = t->pool;
 	struct sql_host *best = NULL;
 	unsigned start = p->turn++;
-	*candidates = 0;
+	*full = 0;
 	for (size_t i = 0; i < p->count; i++) {
 		struct sql_host *h = &p->hosts[(start + i) % p->count];
 		if (!is_candidate(t, h, now))
 			continue;
-		++*candidates;
 		if (is_full(p, h))
-			continue;
-		if (best == NULL || h->failures < best->failures ||
-		    (h->failures == best->failures && h->busy < best->busy))
+			++*full;
+		else if (best == NULL || h->failures < best->failures ||
+			 (h->failures == best->failures && h->busy < best->busy))
 			best = h;
 	}
 	return best;
@@ -167,17 +176,35 @@ static bool nobody_left(const struct sql_try *t, struct err *err)
 			return err_set(
 			    err, EX_TEMPFAIL, "%s (not tried again yet)", p->hosts[i].why.text);
 	}
-	return err_set(err, EX_TEMPFAIL, "no connection is free");
+	return err_set(
+	    err, EX_TEMPFAIL, "all maxconns=%u connections are busy", p->set->to->max_connections);
 }
 
-/* Waits for a connection to be given back; false: in vain. */
-static bool wait_for_one(struct sql_try *t, struct err *err)
+/* Somebody else is finding out whether a host is back, and this question has no other left. */
+static bool is_hopeful(const struct sql_try *t)
+{
+	for (size_t i = 0; i < t->pool->count; i++) {
+		const struct sql_host *h = &t->pool->hosts[i];
+		if (t->tried != 0 && h->probing && !was_tried(t, h))
+			return true;
+	}
+	return false;
+}
+
+/* The host to use, perhaps after waiting for a connection; with the lock. NULL: *err */
+static struct sql_host *wait_for_host(struct sql_try *t, struct err *err)
 {
 	struct timespec until = {t->deadline / 1000, (t->deadline % 1000) * 1000000};
-	if (pthread_cond_timedwait(&t->pool->given, &t->pool->lock, &until) == ETIMEDOUT)
-		return err_set(err, EX_TEMPFAIL, "all maxconns=%u connections are busy",
-		    t->pool->set->to->max_connections);
-	return true;
+	struct sql_host *h;
+	unsigned full;
+	while ((h = choose(t, clock_ms(), &full)) == NULL) {
+		if ((full == 0 && !is_hopeful(t)) ||
+		    pthread_cond_timedwait(&t->pool->given, &t->pool->lock, &until) == ETIMEDOUT) {
+			(void)nobody_left(t, err);
+			return NULL;
+		}
+	}
+	return h;
 }
 
 static int64_t min_ms(int64_t x, int64_t y)
@@ -195,6 +222,8 @@ static struct sql_conn *mark_down(struct sql_host *h, const struct err *why, int
 {
 	unsigned shift = h->failures < 8 ? h->failures : 8;
 	h->failures++;
+	h->probing = false;
+	h->failed_at = now;
 	h->retry_at = now + jittered(min_ms((int64_t)BACKOFF_FIRST_MS << shift, BACKOFF_MAX_MS));
 	h->why = *why;
 	if (h->failures == 1)
@@ -210,23 +239,26 @@ static void mark_well(struct sql_host *h)
 		log_info("sql: %s answers again", h->name[0] != '\0' ? h->name : "the server");
 	h->failures = 0;
 	h->retry_at = 0;
+	h->probing = false;
 }
 
 /* ---- taking and giving ---- */
 
 /* While other hosts are there for a second attempt, the first gets only half of the time. */
-static void start_attempt(struct sql_try *t, unsigned candidates, uint64_t limit)
+static void start_attempt(struct sql_try *t, const struct sql_host *h, uint64_t limit)
 {
+	bool others = false;
+	for (size_t i = 0; i < t->pool->count; i++)
+		others = others || (&t->pool->hosts[i] != h && !was_tried(t, &t->pool->hosts[i]));
 	t->started = clock_ms();
 	int64_t left = t->deadline - t->started;
-	t->until = t->started + min_ms(candidates > 1 ? left / 2 : left, (int64_t)limit);
+	t->until = t->started + min_ms(others ? left / 2 : left, (int64_t)limit);
 }
 
-static struct sql_conn *connect_host(
-    struct sql_try *t, struct sql_host *h, unsigned candidates, struct err *err)
+static struct sql_conn *connect_host(struct sql_try *t, struct sql_host *h, struct err *err)
 {
 	const struct sql_connect *to = t->pool->set->to;
-	start_attempt(t, candidates, to->connect_timeout);
+	start_attempt(t, h, to->connect_timeout);
 	struct sql_conn *c = NULL;
 	*err = (struct err){0};
 	void *handle = sql_backend.connect(to, h->name, t->until, err);
@@ -253,31 +285,29 @@ struct sql_conn *sql_pool_take(struct sql_try *t, struct err *err)
 	struct sql_pool *p = t->pool;
 	const struct sql_connect *to = p->set->to;
 	for (;;) {
-		unsigned candidates;
 		struct sql_conn *c = NULL;
-		struct sql_host *h;
 		pthread_mutex_lock(&p->lock);
-		while ((h = choose(t, clock_ms(), &candidates)) == NULL) {
-			bool go_on = candidates > 0 ? wait_for_one(t, err) : nobody_left(t, err);
-			if (!go_on) {
-				pthread_mutex_unlock(&p->lock);
-				return NULL;
-			}
+		struct sql_host *h = wait_for_host(t, err);
+		if (h == NULL) {
+			pthread_mutex_unlock(&p->lock);
+			return NULL;
 		}
-		if (h->failures > 0) /* this question is the probe */
+		if (h->failures > 0) { /* this question is the probe */
+			h->probing = true;
 			h->retry_at = clock_ms() + (int64_t)to->connect_timeout;
+		}
 		if ((c = h->idle) != NULL)
 			h->idle = c->next;
 		else
 			h->open++;
 		h->busy++;
 		pthread_mutex_unlock(&p->lock);
-		if (c != NULL)
-			start_attempt(t, candidates, to->read_timeout);
-		else if ((c = connect_host(t, h, candidates, err)) != NULL)
-			start_attempt(t, candidates, to->read_timeout);
-		if (c != NULL)
+		if (c == NULL)
+			c = connect_host(t, h, err);
+		if (c != NULL) {
+			start_attempt(t, h, to->read_timeout);
 			return c;
+		}
 	}
 }
 
@@ -290,7 +320,7 @@ void sql_pool_give(struct sql_pool *p, struct sql_conn *c)
 	c->fresh = false;
 	c->next = h->idle;
 	h->idle = c;
-	pthread_cond_signal(&p->given);
+	pthread_cond_broadcast(&p->given);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -305,12 +335,15 @@ void sql_pool_drop(
 	pthread_mutex_lock(&p->lock);
 	h->open--;
 	h->busy--;
+	h->probing = false;
 	if (why == SQL_TIMEOUT || c->fresh)
 		t->tried |= UINT64_C(1) << h->number;
 	if (hangs || (why == SQL_LOST && c->fresh))
 		dead = mark_down(h, err, now);
 	else if (why == SQL_LOST)
 		dead = take_idle(h); /* probably all gone with the server: next time a new one */
+	else if (why == SQL_END)
+		mark_well(h); /* it has answered; only the connection is of no use */
 	pthread_cond_broadcast(&p->given);
 	pthread_mutex_unlock(&p->lock);
 	c->next = dead;

@@ -199,3 +199,76 @@ def test_nothing_is_left_behind(db, server):
         time.sleep(0.3)
         load.stop()
     assert descriptors(server) <= before + 10
+
+
+# ---- two servers ----
+
+@pytest.fixture(scope="module")
+def two():
+    one, other = sql.MariaDB().init(), sql.MariaDB().init()
+    yield one, other
+    one.stop()
+    other.stop()
+
+
+def for_two(one, other, more=""):
+    # both are on the same address, and a port counts for all hosts: so the sockets
+    return conf_for(one).replace("host=127.0.0.1 port=%d" % one.port,
+                                 "host=%s host=%s%s" % (one.socket, other.socket, more))
+
+
+def freeze(db, signo):
+    os.kill(db.pid(), signo)
+
+
+def test_failover(two):
+    one, other = two
+    server = launch(for_two(one, other))
+    load = Load(server)
+    try:
+        load.wait("OK")
+        for away in two:
+            away.kill()
+            assert [login(server)[0] for _ in range(20)] == ["OK"] * 20, server.logs()[-2000:]
+            away.start()
+            assert login(server)[0] == "OK"
+            time.sleep(1)
+        for away in two:
+            freeze(away, signal.SIGSTOP)
+            try:
+                # half of the deadline is the other server's
+                results = [login(server)[0] for _ in range(20)]
+            finally:
+                freeze(away, signal.SIGCONT)
+            assert results == ["OK"] * 20, server.logs()[-2000:]
+            time.sleep(1)
+        assert "temp_fail" not in load.stop()
+    finally:
+        load.stop()
+        server.stop()
+
+
+def test_hosts_share_the_work(two):
+    one, other = two
+    server = launch(for_two(one, other, " maxconns=2"))
+    load = Load(server, 8)
+    try:
+        load.wait("OK")
+        time.sleep(1)
+        count = "SELECT count(*) FROM information_schema.processlist WHERE user = 'mailuser'"
+        assert 1 <= int(one.sql(count)) <= 2
+        assert 1 <= int(other.sql(count)) <= 2
+        assert set(load.stop()) == {"OK"}
+    finally:
+        load.stop()
+        server.stop()
+
+
+def test_name_of_no_host():
+    server = launch("driver = mysql\nconnect = host=/nonexistent/socket user=a password=hush-Word7 dbname=b\n")
+    try:
+        assert login(server)[0] == "temp_fail"
+        assert "hush-Word7" not in server.logs()
+        assert "/nonexistent/socket" in server.logs()
+    finally:
+        server.stop()
