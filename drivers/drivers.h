@@ -14,7 +14,7 @@ extern const struct driver_spec spec_sql; /* sql-mysql.so, sql-pgsql.so, sql-sql
 
 /* pam.so, passwd, shadow, checkpassword, imap.so */
 extern const struct driver driver_passwd, driver_shadow, driver_checkpassword;
-extern const struct driver_spec spec_pam, spec_passwd, spec_shadow, spec_checkpassword;
+extern const struct driver_spec spec_pam, spec_passwd, spec_shadow, spec_checkpassword, spec_imap;
 
 /* Of the whole configuration; set before a driver is opened. */
 struct driver_limits {

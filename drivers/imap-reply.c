@@ -1,0 +1,102 @@
+/*
+ * The server's lines. Runs in: worker. All of them are bytes from outside.
+ */
+#include "drivers/imap-reply.h"
+
+static bool take_word(struct span *rest, struct span *word)
+{
+	*word = SPAN_NULL;
+	return rest->len > 0 && span_split(rest, ' ', word);
+}
+
+/* libcurl's tags: a capital letter and digits */
+static bool is_tag(struct span word)
+{
+	if (word.len < 2 || word.ptr[0] < 'A' || word.ptr[0] > 'Z')
+		return false;
+	for (size_t i = 1; i < word.len; i++) {
+		if (word.ptr[i] < '0' || word.ptr[i] > '9')
+			return false;
+	}
+	return true;
+}
+
+static void keep_text(struct imap_reply *r, struct span text)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < text.len && n < sizeof(r->text) - 1; i++) {
+		unsigned char c = (unsigned char)text.ptr[i];
+		r->text[n++] = c < 0x20 || c >= 0x7f ? '?' : (char)c;
+	}
+	r->text[n] = '\0';
+}
+
+void imap_reply_line(struct imap_reply *r, struct span line)
+{
+	struct span rest = span_trim(line), tag, word;
+	if (!take_word(&rest, &tag) || !take_word(&rest, &word))
+		return;
+	if (span_eq_str(tag, "*") && span_eq_ci(word, SPAN_LIT("PREAUTH")))
+		r->preauth = true;
+	if (!is_tag(tag))
+		return;
+	r->text[0] = '\0';
+	if (span_eq_ci(word, SPAN_LIT("OK"))) {
+		r->last = IMAP_TAGGED_OK;
+		return;
+	}
+	r->last = span_eq_ci(word, SPAN_LIT("NO")) ? IMAP_TAGGED_NO : IMAP_TAGGED_BAD;
+	keep_text(r, rest);
+}
+
+/* RFC 5530 section 3; what is not in the table (ALERT, none at all) is the usual refusal. */
+static const struct {
+	const char *code;
+	enum verdict verdict;
+} codes[] = {
+    {"AUTHENTICATIONFAILED", VERDICT_MISMATCH},
+    {"AUTHORIZATIONFAILED", VERDICT_MISMATCH},
+    {"EXPIRED", VERDICT_EXPIRED},
+    {"UNAVAILABLE", VERDICT_INTERNAL},
+    {"SERVERBUG", VERDICT_INTERNAL},
+    {"INUSE", VERDICT_INTERNAL},
+    {"LIMIT", VERDICT_INTERNAL},
+    {"PRIVACYREQUIRED", VERDICT_INTERNAL},
+    {"CONTACTADMIN", VERDICT_INTERNAL},
+    {"CLIENTBUG", VERDICT_INTERNAL},
+    {"CANNOT", VERDICT_INTERNAL},
+    {"NOPERM", VERDICT_INTERNAL},
+};
+
+static enum verdict code_verdict(struct span text)
+{
+	struct span code;
+	if (text.len == 0 || text.ptr[0] != '[')
+		return VERDICT_MISMATCH;
+	text = span_skip(text, 1);
+	ssize_t end = span_find(text, ']'), space = span_find(text, ' ');
+	if (end < 0)
+		return VERDICT_MISMATCH;
+	code = span_first(text, (size_t)(space >= 0 && space < end ? space : end));
+	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+		if (span_eq_ci(code, span_of(codes[i].code)))
+			return codes[i].verdict;
+	}
+	return VERDICT_MISMATCH;
+}
+
+enum verdict imap_reply_verdict(const struct imap_reply *r, struct err *err)
+{
+	enum verdict v = VERDICT_INTERNAL;
+	if (r->last == IMAP_TAGGED_NO)
+		v = code_verdict(span_of(r->text));
+	if (v == VERDICT_MISMATCH)
+		err_set(err, 0, "Password mismatch (the IMAP server says: NO %s)", r->text);
+	else if (r->last == IMAP_TAGGED_NO)
+		err_set(err, 0, "the IMAP server says: NO %s", r->text);
+	else if (r->last == IMAP_TAGGED_BAD)
+		err_set(err, 0, "the IMAP server says: BAD %s", r->text);
+	else
+		err_set(err, 0, "the IMAP server did not take the login");
+	return v;
+}
