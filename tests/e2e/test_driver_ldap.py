@@ -403,6 +403,8 @@ def test_failover_and_recovery(pair, bind):
     uris = one.uri + " " + two.uri
     with Broker(**standard(one, uris=uris, auth_bind=bind)) as broker, Load(broker) as load:
         load.more()
+        worker = broker.server.pids("worker")[0]
+        before = len(os.listdir("/proc/%d/fd" % worker))
         one.stop(signal.SIGKILL)
         load.more()
         one.start()
@@ -413,7 +415,11 @@ def test_failover_and_recovery(pair, bind):
         two.start()
         load.more()
         one.start()
+        load.more()
         assert not load.wrong
+        assert broker.server.pids("worker") == [worker]
+        # connections to the servers that went are gone, too
+        assert len(os.listdir("/proc/%d/fd" % worker)) <= before + 16
 
 
 @pytest.mark.parametrize("bind", ["no", "yes"])
@@ -431,6 +437,19 @@ def test_a_server_that_hangs(pair, bind):
         load.more()
         two.go_on()
         assert not load.wrong
+
+
+def test_a_network_that_is_cut(slapd):
+    """Bytes are not forwarded any more, in the middle of it all; nothing is closed."""
+    with ldap.Wire(slapd.port) as wire:
+        settings = standard(slapd, uris="ldap://127.0.0.1:%d" % wire.port)
+        with Broker(deadline="4 secs", **settings) as broker, Load(broker) as load:
+            load.more()
+            wire.cut = True
+            proc.wait_for("the outage", lambda: broker.result("alice", GOOD["alice"]) == TEMPFAIL)
+            wire.cut = False
+            load.more()
+            assert not load.wrong
 
 
 @pytest.mark.parametrize("scheme,tls", [("ldap", "no"), ("ldaps", "no"), ("ldap", "yes")])
