@@ -3,7 +3,9 @@
  * must exist; it is opened for writing only where its permissions allow it,
  * as a database in WAL mode wants.
  */
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 
 #include <sqlite3.h>
@@ -14,6 +16,8 @@
 
 struct conn {
 	sqlite3 *db;
+	const char *path;
+	struct stat file;
 	sqlite3_stmt *slots[SQL_SLOTS];
 	sqlite3_stmt *running;
 	bool has_row; /* the first, which execute() has stepped to */
@@ -56,6 +60,8 @@ static void *conn_open(
 {
 	struct conn *c = mem_alloc(sizeof(*c));
 	c->until = until;
+	c->path = path;
+	(void)!stat(path, &c->file); /* opening it says what is wrong */
 	int rc = sqlite3_open_v2(path, &c->db,
 	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
 	if (rc == SQLITE_OK) {
@@ -68,6 +74,16 @@ static void *conn_open(
 	    c->db != NULL ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc));
 	conn_close(c);
 	return NULL;
+}
+
+/* A database that was made anew and moved into its place is another file under the same name. */
+static bool is_same_file(const struct conn *c, struct err *err)
+{
+	struct stat st;
+	if (stat(c->path, &st) != 0)
+		return err_set(err, EX_TEMPFAIL, "sqlite: %s: %s", c->path, strerror(errno));
+	return (st.st_dev == c->file.st_dev && st.st_ino == c->file.st_ino) ||
+	       err_set(err, EX_TEMPFAIL, "sqlite: %s was replaced", c->path);
 }
 
 static enum sql_dialect conn_dialect(void *handle UNUSED)
@@ -130,6 +146,8 @@ static enum sql_result conn_execute(void *handle, const struct sql_query *q,
 	struct conn *c = handle;
 	int rc;
 	c->until = until;
+	if (!is_same_file(c, err))
+		return SQL_LOST;
 	sqlite3_stmt *st = prepared(c, q, &rc);
 	if (st == NULL)
 		return rc == SQLITE_OK ? SQL_END : failure(c, rc, err);

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import sqlite3
 
 import pytest
 
@@ -344,3 +345,56 @@ def test_big_list(mariadb):
         assert server.login_result("tim@example.com", sql.PASSWORD["tim@example.com"]) == "OK"
     finally:
         server.stop()
+
+
+def test_sqlite_file_replaced_and_missing():
+    db, other = sql.SQLite().init(), sql.SQLite().init()
+    server = start(conf_for(db))
+    user, password = "tim@example.com", sql.PASSWORD["tim@example.com"]
+    try:
+        assert server.login_result(user, password) == "OK"
+        other.sql("UPDATE users SET password = '{PLAIN}fresh-Kelvin9' WHERE email = '%s'" % user)
+        os.rename(other.path, db.path)
+        assert server.login_result(user, "fresh-Kelvin9") == "OK", server.logs()
+        assert server.login_result(user, password) == "FAIL"
+        os.rename(db.path, db.path + ".away")
+        assert server.login_result(user, "fresh-Kelvin9") == "temp_fail"
+        os.rename(db.path + ".away", db.path)
+        proc.wait_for("the file", lambda: server.login_result(user, "fresh-Kelvin9") == "OK")
+    finally:
+        server.stop()
+        db.stop()
+        other.stop()
+
+
+def test_sqlite_locked():
+    """Somebody writes for longer than a client waits."""
+    db = sql.SQLite().init()
+    server = start(conf_for(db), listeners=[MASTER, authserver.Listener(
+        "auth-client", 0o600, extra="    client_deadline = 2 secs\n")])
+    user, password = "tim@example.com", sql.PASSWORD["tim@example.com"]
+    lock = sqlite3.connect(db.path, isolation_level=None)
+    try:
+        assert server.login_result(user, password) == "OK"
+        lock.execute("BEGIN EXCLUSIVE")
+        assert server.login_result(user, password) == "temp_fail"
+        lock.execute("ROLLBACK")
+        proc.wait_for("the lock's end", lambda: server.login_result(user, password) == "OK")
+    finally:
+        lock.close()
+        server.stop()
+        db.stop()
+
+
+def test_missing_module(sqlite):
+    with pytest.raises(RuntimeError) as failed:
+        start(conf_for(sqlite), "driver_dir = /nonexistent\n" + TEXT)
+    assert "needs the module sql-sqlite.so" in str(failed.value)
+    assert "libsqlite3-dev" in str(failed.value)
+
+
+def test_refused_when_loaded(sqlite):
+    """With the place, before anything is asked."""
+    with pytest.raises(RuntimeError) as failed:
+        start(conf_for(sqlite).replace("FROM users WHERE", "FROM users_%d WHERE"))
+    assert "dovecot-sql.conf.ext:4: password_query: %d cannot be a value at offset" in str(failed.value)
