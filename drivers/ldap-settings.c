@@ -186,6 +186,8 @@ static void check(void *settings, struct arena *a, driver_complain *complain_fn,
 	read_attrs(&c, "user_attrs", s->user_attrs, NULL, &s->user);
 	read_attrs(&c, "pass_attrs", s->pass_attrs, s->auth_bind ? "password" : NULL, &s->pass);
 	read_attrs(&c, "iterate_attrs", s->iterate_attrs, NULL, &s->iterate);
+	if (s->iterate != NULL && s->iterate->source_count > 1)
+		complain(&c, "iterate_attrs", "sub-queries are not possible in a list");
 }
 
 static const struct driver_module *module_of(const void *settings UNUSED)

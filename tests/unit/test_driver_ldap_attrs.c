@@ -274,6 +274,7 @@ static void test_settings_errors(void **state)
 	refuse_file("uris = ldap://x\nuser_filter = (uid=%u))\n", "user_filter: a ) without its (");
 	refuse_file("uris = ldap://x\nuser_filter = uid\n", "user_filter: \"uid\" is no filter");
 	refuse_file("uris = ldap://x\nuser_attrs = =x=%{ldap:a@b}\n", "line 2: user_attrs: \"=x=");
+	refuse_file("uris = ldap://x\niterate_attrs = uid=user,@x=%{ldap:y}\n", "in a list");
 	refuse_file("uris = ldap://x\nldap_version = 4\n", "ldap_version: is 3, or 2");
 	refuse_file("uris = ldap://x\ntls_cert_file = /x\n", "need each other");
 	refuse_file("uris = ldap://x\nscope = tree\n", "is not one of: subtree onelevel base");
