@@ -9,13 +9,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
 
-enum { WAITING_MAX = 1024 * 1024 };
+enum { WAITING_MAX = 1024 * 1024, WAITING_KEPT = 64 * 1024 };
 
 static struct {
 	char prefix[96];
@@ -152,13 +153,18 @@ static void format_json(
 	buffer_append_char(b, '}');
 }
 
-/* Without blocking: what poll() finds writable takes PIPE_BUF bytes. False: not taken. */
-static bool write_now(struct span s)
+/* Writing there never has to wait for a reader. */
+static bool is_a_file(void)
+{
+	struct stat st;
+	return fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* Without blocking: what poll() finds writable takes PIPE_BUF bytes. */
+static bool is_writable(void)
 {
 	struct pollfd p = {STDERR_FILENO, POLLOUT, 0};
-	if (state.batch && (poll(&p, 1, 0) != 1 || (p.revents & POLLOUT) == 0))
-		return false;
-	return write(STDERR_FILENO, s.ptr, s.len) == (ssize_t)s.len;
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0;
 }
 
 /* As many whole lines as fit in one atomic write; of a longer line a part: more might block. */
@@ -172,14 +178,20 @@ static size_t whole_lines(struct span s)
 
 void log_flush(void)
 {
+	if (state.waiting.len == 0)
+		return;
+	bool file = is_a_file();
 	while (state.waiting.len > 0) {
 		struct span s = buffer_span(&state.waiting);
-		size_t n = whole_lines(s);
-		if (!write_now(span_first(s, n)))
+		if (!file && !is_writable())
 			break;
-		buffer_consume(&state.waiting, n);
+		ssize_t n = write(STDERR_FILENO, s.ptr, file ? s.len : whole_lines(s));
+		if (n <= 0)
+			break;
+		buffer_consume(&state.waiting, (size_t)n);
 	}
-	if (state.waiting.len == 0)
+	/* used again at the end of the next turn, unless a jam has made it large */
+	if (state.waiting.len == 0 && state.waiting.size > WAITING_KEPT)
 		buffer_free(&state.waiting);
 }
 
@@ -222,7 +234,7 @@ static void emit(enum log_level level, struct span text, const struct log_value 
 		if (state.batch)
 			keep(b);
 		else
-			write_now(buffer_span(b));
+			(void)!write(STDERR_FILENO, b->data, b->len);
 	}
 	if (!state.batch)
 		buffer_free(b); /* a thread may end at any time */

@@ -312,9 +312,8 @@ static void check(struct pf_store *s, struct pf_file *f, int64_t now)
 		load(s, f, st.st_size);
 }
 
-static void refresh(struct pf_store *s, struct pf_file *f)
+static void refresh(struct pf_store *s, struct pf_file *f, int64_t now)
 {
-	int64_t now = clock_ms();
 	if (f->checked_at == 0 || now - f->checked_at >= PF_CHECK_MS) {
 		check(s, f, now);
 		f->checked_at = now;
@@ -334,8 +333,8 @@ struct pf_table *pf_store_get(struct pf_store *s, const char *path, struct err *
 	struct pf_table *t = NULL;
 	pthread_mutex_lock(&s->lock);
 	struct pf_file *f = find(s, path);
-	refresh(s, f);
 	f->used_at = clock_ms();
+	refresh(s, f, f->used_at);
 	if (f->table != NULL)
 		t = pf_table_ref(f->table);
 	else
@@ -350,9 +349,8 @@ struct pf_table *pf_store_get(struct pf_store *s, const char *path, struct err *
 void pf_store_watch(struct pf_store *s)
 {
 	pthread_mutex_lock(&s->lock);
-	for (struct pf_file *f = s->files; f != NULL; f = f->next) {
-		refresh(s, f);
-	}
+	for (struct pf_file *f = s->files; f != NULL; f = f->next)
+		refresh(s, f, clock_ms());
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -152,6 +152,39 @@ static void test_batch(void **state UNUSED)
 	assert_int_equal(count(logged(), "three\n"), 1);
 }
 
+/* What a turn has logged goes into a file whole and in order, several times over. */
+static void test_batch_into_a_file(void **state UNUSED)
+{
+	char path[] = "/tmp/test_base_log.XXXXXX", line[32];
+	struct buffer b = {0};
+	int fd = mkostemp(path, O_APPEND);
+	assert_true(fd >= 0);
+	unlink(path);
+	dup2(fd, STDERR_FILENO);
+	log_init("auth", LOG_FORMAT_TEXT, false);
+	log_batch(true);
+	for (int i = 0; i < 4000; i++) {
+		log_info("line %d", i);
+		if (i % 1000 == 999)
+			log_flush();
+	}
+	assert_true(lseek(fd, 0, SEEK_SET) == 0);
+	ssize_t n;
+	while ((n = read(fd, buffer_reserve(&b, 65536), 65536)) > 0)
+		buffer_commit(&b, (size_t)n);
+	close(fd);
+	buffer_append_char(&b, '\0');
+	const char *at = b.data;
+	for (int i = 0; i < 4000; i++) {
+		snprintf(line, sizeof(line), "auth: Info: line %d\n", i);
+		at = strstr(at, line);
+		assert_non_null(at);
+	}
+	assert_int_equal(count(b.data, "\n"), 4000);
+	buffer_free(&b);
+	log_batch(false);
+}
+
 /* leaves room for exactly so many bytes of one page each */
 static void fill_pipe(void)
 {
@@ -246,6 +279,7 @@ int main(void)
 	    LOG_TEST(test_long_prefix),
 	    LOG_TEST(test_json),
 	    LOG_TEST(test_batch),
+	    LOG_TEST(test_batch_into_a_file),
 	    LOG_TEST(test_full_pipe),
 	    LOG_TEST(test_long_line_on_a_nearly_full_pipe),
 	};
