@@ -1,6 +1,7 @@
 """Fixtures of the system tests. tests/e2e/lib/authserver.py says which server is under test."""
 
 import os
+import signal
 import sys
 
 import pytest
@@ -11,6 +12,8 @@ from lib import authserver, maildovecot, postfix  # noqa: E402
 
 
 def pytest_configure(config):
+    # a run that is told to end (timeout, CI) still stops its servers
+    signal.signal(signal.SIGTERM, lambda number, frame: pytest.exit("told to end", returncode=143))
     config.addinivalue_line("markers", "authd_only(why): dovecot-auth does otherwise")
     config.addinivalue_line("markers", "last: runs after all other tests")
     if os.geteuid() != 0:

@@ -15,14 +15,17 @@ os.chmod(RUN, 0o755)
 RSS_SLACK = int(os.environ.get("AUTHD_TEST_RSS_SLACK", "0"))  # KiB
 _count = 0
 _used_ports = set()
+_running = []  # daemons that a test was kept from stopping end with the run
 
 
-def _remove_run():
+def _clean_up():
+    for daemon in list(_running):
+        daemon.stop(timeout=3)
     if not os.environ.get("AUTHD_TEST_KEEP"):
         shutil.rmtree(RUN, ignore_errors=True)
 
 
-atexit.register(_remove_run)
+atexit.register(_clean_up)
 
 
 def new_dir(name):
@@ -117,6 +120,7 @@ class Daemon:
         self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self._out,
                                       stderr=self._out, cwd=cwd,
                                       env=dict(os.environ, **(env or {})), start_new_session=True)
+        _running.append(self)
 
     @property
     def pid(self):
@@ -127,6 +131,8 @@ class Daemon:
 
     def stop(self, signo=signal.SIGTERM, timeout=15.0):
         """Ends the process and its descendants; returns the exit code."""
+        if self in _running:
+            _running.remove(self)
         family = children(self.pid) if self.running() else {}
         if self.running():
             self.popen.send_signal(signo)
