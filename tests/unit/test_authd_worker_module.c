@@ -132,6 +132,62 @@ static void test_stuck(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* Before its last answer it says that it takes no more questions; then it ends. */
+static void test_retire(void **state)
+{
+	struct kit *k = *state;
+	struct buffer b = {0};
+	struct span payload;
+	struct channel_hello hello;
+	compile(k, "-DLANES=LANES_PROCESS");
+	kit_run(k, config);
+	assert_int_equal(kit_ask(k, CHANNEL_VERIFY, "quick", "secret").verdict, VERDICT_OK);
+	kit_put(k, &b, 7, CHANNEL_VERIFY, "last", "secret");
+	kit_send(k, &b);
+	assert_int_equal(kit_frame(k, &payload), CHANNEL_HELLO);
+	assert_true(channel_get_hello(payload, &hello));
+	assert_int_equal(hello.slots, 0);
+	assert_int_equal(kit_answer(k).serial, 7);
+	assert_int_equal(kit_frame(k, &payload), 0);
+	assert_int_equal(kit_join(k), EX_OK);
+}
+
+/* Lanes that others share are not given up for one question's sake. */
+static void test_retire_is_for_processes(void **state)
+{
+	struct kit *k = *state;
+	compile(k, "");
+	kit_run(k, config);
+	assert_int_equal(kit_ask(k, CHANNEL_VERIFY, "last", "secret").verdict, VERDICT_OK);
+	assert_int_equal(kit_ask(k, CHANNEL_VERIFY, "quick", "secret").verdict, VERDICT_OK);
+}
+
+/* Long after its deadline nothing but the end of the process ends a stuck lane. */
+static void test_stuck_past_the_deadline(void **state)
+{
+	struct kit *k = *state;
+	struct buffer b = {0};
+	struct span payload;
+	int status;
+	compile(k, "-DLANES=LANES_PROCESS");
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct channel_question q = {
+		    .serial = 1, .ask = CHANNEL_VERIFY, .deadline_ms = clock_ms() + 500};
+		kit_run(k, config);
+		q.vars.v[VAR_USER] = SPAN_LIT("stuck");
+		q.password = secret_of(SPAN_LIT("secret"));
+		channel_put_ask(&b, &q, k->hello.needs);
+		kit_send(k, &b);
+		kit_frame(k, &payload);
+		_exit(99); /* not reached: the worker ended the process */
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), EX_TEMPFAIL);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, kit_setup, kit_teardown)
 
 int main(void)
@@ -145,6 +201,9 @@ int main(void)
 	    T(test_own_lanes_hash),
 	    T(test_process_lane),
 	    T(test_stuck),
+	    T(test_retire),
+	    T(test_retire_is_for_processes),
+	    T(test_stuck_past_the_deadline),
 	};
 	struct arena a = {0};
 	struct err err = {0};

@@ -1,7 +1,8 @@
 /*
  * A loadable driver for test_authd_worker_module.c, which compiles it with
  * several values of these. Users: "quick" and "slow" (password "secret"),
- * "hashed" (shows an expensive hash), "stuck" (an answer that takes for ever).
+ * "hashed" (shows an expensive hash), "stuck" (an answer that takes for ever),
+ * "last" (as "quick", and the process is to be replaced).
  */
 #include <time.h>
 #include <unistd.h>
@@ -52,7 +53,8 @@ static enum verdict module_ask(void *state, struct question *q)
 		q->entry.password = secret_of(SPAN_LIT(HASH));
 		return VERDICT_OK;
 	}
-	if (!name_is(q, "quick") && !name_is(q, "slow"))
+	q->retire = name_is(q, "last");
+	if (!name_is(q, "quick") && !name_is(q, "slow") && !name_is(q, "last"))
 		return VERDICT_UNKNOWN_USER;
 	if (q->kind != ASK_VERIFY)
 		return VERDICT_OK;
