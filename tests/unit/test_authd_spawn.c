@@ -238,7 +238,7 @@ static void test_sandbox(void **state)
 	assert_true(killed(try_in_sandbox(SANDBOX_WORKER, do_exec)));
 	assert_int_equal(try_in_sandbox(SANDBOX_WORKER, do_socket), 0);
 	assert_int_equal(try_in_sandbox(SANDBOX_WORKER, do_open_to_write), 0);
-	assert_int_equal(try_in_sandbox(SANDBOX_WORKER_ROOT, do_exec), 0);
+	assert_int_equal(try_in_sandbox(SANDBOX_WORKER_PROGRAMS, do_exec), 0);
 }
 
 int main(void)
