@@ -15,12 +15,14 @@ TABLE = {
     "anna@example.com": users.HASHES["anna@example.com"],
     "o'brien@example.com": users.HASHES["bob"],
     "back\\slash@example.com": users.HASHES["sue"],
+    "j\u00fcrgen@example.com": users.HASHES["bob"],
 }
 PASSWORD = {
     "tim@example.com": users.PASSWORDS["tim"],
     "anna@example.com": users.PASSWORDS["anna@example.com"],
     "o'brien@example.com": users.PASSWORDS["bob"],
     "back\\slash@example.com": users.PASSWORDS["sue"],
+    "j\u00fcrgen@example.com": users.PASSWORDS["bob"],
 }
 CREATE = ("CREATE TABLE users (email varchar(190) PRIMARY KEY, password varchar(250), quota int);"
           "CREATE TABLE domains (domain varchar(190) PRIMARY KEY);"
@@ -77,7 +79,7 @@ class MariaDB:
              "--socket=" + self.socket, "--port=%d" % self.port, "--bind-address=127.0.0.1",
              "--pid-file=" + os.path.join(self.dir, "pid"), "--skip-name-resolve",
              "--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M", "--innodb-flush-log-at-trx-commit=2",
-             "--skip-log-bin", "--performance-schema=OFF"] + self.options, self.log)
+             "--character-set-server=utf8mb4", "--skip-log-bin", "--performance-schema=OFF"] + self.options, self.log)
         proc.wait_for("MariaDB\n" + self.tail(), self.up, 40)
         return self
 
@@ -92,7 +94,7 @@ class MariaDB:
         return os.path.exists(self.socket) and proc.port_open(self.port) and self.client("SELECT 1", "mysql").returncode == 0
 
     def client(self, sql, db="maildb"):
-        return proc.run(["mariadb", "--no-defaults", "-u", "root", "--socket=" + self.socket, "-N", "-B", db,
+        return proc.run(["mariadb", "--no-defaults", "--default-character-set=utf8mb4", "-u", "root", "--socket=" + self.socket, "-N", "-B", db,
                          "-e", sql])
 
     def sql(self, sql, db="maildb"):
