@@ -320,6 +320,7 @@ def reloads(b, hashes):
                                     ("p99, worst second", "ms", p99,
                                      Target("< 50 ms", lambda r: median(r, "authd") < 50))):
         row = {"name": name + what, "unit": unit, "rounds": rounds, "note": note}
+        note = None
         row.update({k: spread(v) for k, v in got.items()})
         b.finish(row, target)
     stop(servers)
