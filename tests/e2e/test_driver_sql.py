@@ -398,3 +398,43 @@ def test_refused_when_loaded(sqlite):
     with pytest.raises(RuntimeError) as failed:
         start(conf_for(sqlite).replace("FROM users WHERE", "FROM users_%d WHERE"))
     assert "dovecot-sql.conf.ext:4: password_query: %d cannot be a value at offset" in str(failed.value)
+
+
+@pytest.fixture(scope="module")
+def certificates():
+    """A directory with a CA and a server certificate for 127.0.0.1."""
+    path = proc.new_dir("c")
+    for argv in (
+            ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+             "/CN=test CA", "-keyout", "ca.key", "-out", "ca.pem"],
+            ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=127.0.0.1",
+             "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "csr.pem"],
+            ["x509", "-req", "-in", "csr.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+             "-copy_extensions", "copy", "-out", "cert.pem"],
+            ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+             "/CN=another CA", "-keyout", "other.key", "-out", "other.pem"]):
+        done = proc.run(["openssl"] + argv, cwd=path)
+        assert done.returncode == 0, done.stderr
+    return path
+
+
+def test_tls(certificates):
+    db = sql.MariaDB(options=["--ssl-cert=%s/cert.pem" % certificates, "--ssl-key=%s/key.pem" % certificates,
+                              "--ssl-ca=%s/ca.pem" % certificates]).init()
+    user, password = "tim@example.com", sql.PASSWORD["tim@example.com"]
+    try:
+        db.sql("ALTER USER mailuser@'%' REQUIRE SSL")
+        db.sql("DROP USER mailuser@localhost")
+        for host, ca, verify, result, why in (
+                ("127.0.0.1", "ca", "yes", "OK", ""), ("127.0.0.1", "ca", "no", "OK", ""),
+                ("127.1", "ca", "no", "OK", ""), ("127.1", "ca", "yes", "temp_fail", "SSL"),
+                ("127.0.0.1", "other", "yes", "temp_fail", "SSL"), ("127.0.0.1", None, None, "temp_fail", "denied")):
+            more = {"ssl_ca": "%s/%s.pem" % (certificates, ca), "ssl_verify_server_cert": verify} if ca else {}
+            server = start(conf_for(db, host=host, **more))
+            try:
+                assert server.login_result(user, password) == result, (host, ca, verify, server.logs())
+                server.wait_log(why)
+            finally:
+                server.stop()
+    finally:
+        db.stop()
