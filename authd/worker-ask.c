@@ -303,7 +303,8 @@ static bool hash_here_or_later(struct asker *as, struct job *job)
 
 static bool unknown_user(struct asker *as, struct job *job)
 {
-	if (secret_is_set(job->q.password) && dummy_hash(as, job)) {
+	bool owed = secret_is_set(job->q.password) && (job->q.flags & ASK_NO_DUMMY) == 0;
+	if (owed && dummy_hash(as, job)) {
 		job->dummy = true;
 		return hash_here_or_later(as, job);
 	}

@@ -6,7 +6,6 @@
  * once. Runs in: worker, any lane. Owner of connections: the pool, or the
  * lane that took one.
  */
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sysexits.h>
@@ -19,6 +18,7 @@
 enum {
 	BACKOFF_FIRST_MS = 250,
 	BACKOFF_MAX_MS = 5000,
+	PROBE_WAIT_MS = 300,
 	HANG_MS = 1000, /* an attempt this long without an answer says that the host hangs */
 };
 
@@ -30,7 +30,8 @@ struct sql_host {
 	unsigned busy;
 	unsigned failures; /* in a row; 0: the host is well */
 	int64_t failed_at, retry_at;
-	bool probing; /* one question is finding out */
+	bool probing;	  /* one question is finding out, ... */
+	int64_t probe_at; /* ... since then */
 	struct err why;
 };
 
@@ -180,29 +181,38 @@ static bool nobody_left(const struct sql_try *t, struct err *err)
 	    err, EX_TEMPFAIL, "all maxconns=%u connections are busy", p->set->to->max_connections);
 }
 
-/* Somebody else is finding out whether a host is back, and this question has no other left. */
-static bool is_hopeful(const struct sql_try *t)
+/*
+ * Until when to wait for what others are finding out about a host: for all of
+ * the time when this question has seen another one fail, else a moment, so
+ * that a server that is back is no longer refused; 0: nothing to wait for.
+ */
+static int64_t hope_until(const struct sql_try *t, int64_t now)
 {
+	int64_t until = 0;
 	for (size_t i = 0; i < t->pool->count; i++) {
 		const struct sql_host *h = &t->pool->hosts[i];
-		if (t->tried != 0 && h->probing && !was_tried(t, h))
-			return true;
+		int64_t end = t->tried != 0 ? t->deadline : h->probe_at + PROBE_WAIT_MS;
+		if (h->probing && !was_tried(t, h) && end > until)
+			until = end < t->deadline ? end : t->deadline;
 	}
-	return false;
+	return until > now ? until : 0;
 }
 
 /* The host to use, perhaps after waiting for a connection; with the lock. NULL: *err */
 static struct sql_host *wait_for_host(struct sql_try *t, struct err *err)
 {
-	struct timespec until = {t->deadline / 1000, (t->deadline % 1000) * 1000000};
 	struct sql_host *h;
 	unsigned full;
-	while ((h = choose(t, clock_ms(), &full)) == NULL) {
-		if ((full == 0 && !is_hopeful(t)) ||
-		    pthread_cond_timedwait(&t->pool->given, &t->pool->lock, &until) == ETIMEDOUT) {
+	int64_t now = clock_ms();
+	while ((h = choose(t, now, &full)) == NULL) {
+		int64_t until = full > 0 ? t->deadline : hope_until(t, now);
+		if (until <= now) {
 			(void)nobody_left(t, err);
 			return NULL;
 		}
+		struct timespec ts = {until / 1000, (until % 1000) * 1000000};
+		(void)pthread_cond_timedwait(&t->pool->given, &t->pool->lock, &ts);
+		now = clock_ms();
 	}
 	return h;
 }
@@ -218,8 +228,22 @@ static int64_t jittered(int64_t ms)
 	return ms - ms / 4 + (int64_t)((mix >> 33) % (uint64_t)(ms / 2 + 1));
 }
 
-static struct sql_conn *mark_down(struct sql_host *h, const struct err *why, int64_t now)
+/* The others that are away get their turn sooner, now that there is one less. */
+static void hurry_others(struct sql_pool *p, const struct sql_host *down, int64_t now)
 {
+	for (size_t i = 0; i < p->count; i++) {
+		struct sql_host *h = &p->hosts[i];
+		if (h != down && h->failures > 0 && !h->probing &&
+		    now - h->failed_at >= BACKOFF_FIRST_MS)
+			h->retry_at = now;
+	}
+}
+
+static struct sql_conn *mark_down(
+    struct sql_pool *p, struct sql_host *h, const struct err *why, int64_t now)
+{
+	if (h->failures == 0)
+		hurry_others(p, h, now);
 	unsigned shift = h->failures < 8 ? h->failures : 8;
 	h->failures++;
 	h->probing = false;
@@ -272,7 +296,7 @@ static struct sql_conn *connect_host(struct sql_try *t, struct sql_host *h, stru
 		h->open--;
 		h->busy--;
 		t->tried |= UINT64_C(1) << h->number;
-		dead = mark_down(h, err, clock_ms());
+		dead = mark_down(t->pool, h, err, clock_ms());
 		pthread_cond_broadcast(&t->pool->given);
 	}
 	pthread_mutex_unlock(&t->pool->lock);
@@ -294,6 +318,7 @@ struct sql_conn *sql_pool_take(struct sql_try *t, struct err *err)
 		}
 		if (h->failures > 0) { /* this question is the probe */
 			h->probing = true;
+			h->probe_at = clock_ms();
 			h->retry_at = clock_ms() + (int64_t)to->connect_timeout;
 		}
 		if ((c = h->idle) != NULL)
@@ -339,7 +364,7 @@ void sql_pool_drop(
 	if (why == SQL_TIMEOUT || c->fresh)
 		t->tried |= UINT64_C(1) << h->number;
 	if (hangs || (why == SQL_LOST && c->fresh))
-		dead = mark_down(h, err, now);
+		dead = mark_down(p, h, err, now);
 	else if (why == SQL_LOST)
 		dead = take_idle(h); /* probably all gone with the server: next time a new one */
 	else if (why == SQL_END)
