@@ -175,6 +175,15 @@ bool chain_passdb_verdict(struct chain *c, enum verdict v)
 	return apply(c, set, class);
 }
 
+bool chain_wants_dummy(const struct chain *c, const char *mech, struct span user)
+{
+	struct chain then = *c;
+	if (c->mismatch_seen)
+		return false;
+	return !chain_passdb_verdict(&then, VERDICT_UNKNOWN_USER) ||
+	       chain_next_passdb(&then, mech, user) == NULL;
+}
+
 bool chain_userdb_verdict(struct chain *c, enum verdict v)
 {
 	note(c, v);

@@ -31,6 +31,13 @@ static inline struct chain chain_of(const struct config_db *const *dbs, size_t c
 const struct config_db *chain_next_passdb(struct chain *c, const char *mech, struct span user);
 const struct config_db *chain_next_userdb(struct chain *c);
 
+/*
+ * Should a user who is unknown to the db that chain_next_passdb() returned last
+ * cost a hash there? Each login costs one: where a password was compared, or
+ * else in the last passdb.
+ */
+bool chain_wants_dummy(const struct chain *c, const char *mech, struct span user);
+
 /* Takes the verdict of the db that chain_next_*() returned last. True: ask the next one. */
 bool chain_passdb_verdict(struct chain *c, enum verdict v);
 bool chain_userdb_verdict(struct chain *c, enum verdict v);

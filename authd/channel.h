@@ -34,6 +34,7 @@ enum channel_ask_flags {
 	ASK_SKIP_PASSWORD =
 	    1 << 0, /* VERIFY: an earlier passdb verified it; only the fields are wanted */
 	ASK_NOPASSWORD = 1 << 1, /* VERIFY: default_fields said nopassword */
+	ASK_NO_DUMMY = 1 << 2,	 /* VERIFY: an unknown user need not cost a hash here */
 };
 
 struct channel_hello {

@@ -192,6 +192,9 @@ static void ask(struct request *r)
 	unsigned flags = r->passdb_chain.verified ? ASK_SKIP_PASSWORD : 0;
 	if (fields_has(&r->fields, "nopassword"))
 		flags |= ASK_NOPASSWORD;
+	const char *mech = r->mech != NULL ? r->mech->name : NULL;
+	if (!chain_wants_dummy(&r->passdb_chain, mech, r->vars.v[VAR_USER]))
+		flags |= ASK_NO_DUMMY;
 	/* of a deny passdb only who is in it matters, and no password needs to be hashed */
 	if (set->deny && (r->generation->pools[r->db->pool].can & CAN_SHOW) != 0)
 		scheme = "";

@@ -387,6 +387,34 @@ static void test_username_filter(void **state UNUSED)
 	}
 }
 
+/* One login costs one hash, wherever in the chain the user is or is not. */
+static void test_dummy(void **state UNUSED)
+{
+	struct span user = SPAN_LIT("tim");
+	make(2);
+	chain_next_passdb(&chain, "PLAIN", user);
+	assert_false(chain_wants_dummy(&chain, "PLAIN", user)); /* the second will hash */
+	assert_true(chain_passdb_verdict(&chain, VERDICT_UNKNOWN_USER));
+	chain_next_passdb(&chain, "PLAIN", user);
+	assert_true(chain_wants_dummy(&chain, "PLAIN", user));
+
+	make(2);
+	chain_next_passdb(&chain, "PLAIN", user);
+	assert_true(chain_passdb_verdict(&chain, VERDICT_MISMATCH));
+	chain_next_passdb(&chain, "PLAIN", user);
+	assert_false(chain_wants_dummy(&chain, "PLAIN", user)); /* the first has hashed */
+
+	make(2);
+	settings[1].username_filter = "*@example.com";
+	chain_next_passdb(&chain, "PLAIN", user);
+	assert_true(chain_wants_dummy(&chain, "PLAIN", user)); /* the second is not asked */
+
+	make(2);
+	settings[0].result_failure = RULE_RETURN_FAIL;
+	chain_next_passdb(&chain, "PLAIN", user);
+	assert_true(chain_wants_dummy(&chain, "PLAIN", user));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -402,6 +430,7 @@ int main(void)
 	    cmocka_unit_test(test_skip_userdb),
 	    cmocka_unit_test(test_mechanisms),
 	    cmocka_unit_test(test_username_filter),
+	    cmocka_unit_test(test_dummy),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
