@@ -35,6 +35,7 @@ static int connect_to(const char *path, int64_t until)
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
 	struct timeval patience = {TOLERATED_S, 0};
+	bool refused = false;
 	for (;;) {
 		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		if (fd < 0)
@@ -48,6 +49,10 @@ static int connect_to(const char *path, int64_t until)
 		if ((errno != ENOENT && errno != ECONNREFUSED && errno != EAGAIN) ||
 		    now_ns() > until)
 			die(path);
+		/* nobody could log in just now: that counts, too */
+		if (opt.tolerate && !refused)
+			lost++;
+		refused = true;
 		close(fd);
 		sleep_us(200);
 	}
@@ -242,7 +247,8 @@ struct conn *conn_open(int epoll)
 	    (c->free_slots = calloc(opt.in_flight, sizeof(*c->free_slots))) == NULL ||
 	    (c->in = malloc(opt.hold ? 1024 : IN_SIZE)) == NULL)
 		die("calloc");
-	c->fd = connect_to(opt.socket, opt.wait ? now_ns() + 60000000000 : now_ns());
+	int64_t patience = opt.wait ? 60000000000 : opt.tolerate ? 20000000000 : 0;
+	c->fd = connect_to(opt.socket, now_ns() + patience);
 	say_hello(c);
 	watch(c, epoll);
 	return c;
