@@ -219,7 +219,7 @@ static void end_turn(struct front *f)
 {
 	while (f->dirty_links != NULL || f->dirty_conns != NULL) {
 		pool_flush(f);
-		log_flush(); /* who hears of a failure finds its line in the log */
+		log_flush_urgent(); /* who hears of a failure finds its line in the log */
 		conn_flush(f);
 	}
 	generation_reap(f);

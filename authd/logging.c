@@ -87,4 +87,5 @@ void logging_take_fd(int fd)
 		return;
 	dup2(fd, STDERR_FILENO);
 	close(fd);
+	log_output_changed();
 }

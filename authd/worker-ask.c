@@ -180,7 +180,9 @@ static void answer_verdict(struct job *job, enum verdict v)
 			break;
 		}
 	}
-	job_answer(job, v, "%s", why);
+	job->answer.serial = job->q.serial;
+	job->answer.verdict = v;
+	job->answer.detail = span_of(why);
 	bool found = v != VERDICT_INTERNAL && v != VERDICT_UNKNOWN_USER;
 	job->answer.fields = found ? job->ask.entry.fields : fields_in(&job->arena);
 }

@@ -324,10 +324,12 @@ static void check_now_and_then(struct worker *w)
 
 static void loop(struct worker *w)
 {
+	bool lanes_are_done = false;
 	say_hello(w, true);
 	while (w->result < 0) {
 		handle_frames(w);
-		take_done(w);
+		if (lanes_are_done)
+			take_done(w);
 		write_channel(w);
 		if (w->draining && w->jobs.count == 0 && w->out.len == 0)
 			w->result = EX_OK;
@@ -349,6 +351,7 @@ static void loop(struct worker *w)
 		};
 		if (poll(p, ARRAY_LEN(p), (int)wait) < 0 && errno != EINTR)
 			mem_panic("poll");
+		lanes_are_done = p[2].revents != 0;
 		if (p[0].revents != 0)
 			read_control(w);
 		if ((p[1].revents & POLLIN) != 0)

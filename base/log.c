@@ -23,7 +23,8 @@ static struct {
 	enum log_format format;
 	bool debug;
 	bool syslog;
-	bool batch;
+	bool batch, urgent;
+	bool output_known, output_is_file;
 	struct buffer waiting;
 	unsigned long dropped;
 } state = {.prefix = "authd"};
@@ -35,6 +36,7 @@ void log_init(const char *prefix, enum log_format format, bool debug)
 {
 	snprintf(state.prefix, sizeof(state.prefix), "%s", prefix);
 	state.format = format;
+	state.output_known = false;
 	state.debug = debug;
 }
 
@@ -157,7 +159,16 @@ static void format_json(
 static bool is_a_file(void)
 {
 	struct stat st;
-	return fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode);
+	if (!state.output_known) {
+		state.output_is_file = fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode);
+		state.output_known = true;
+	}
+	return state.output_is_file;
+}
+
+void log_output_changed(void)
+{
+	state.output_known = false;
 }
 
 /* Without blocking: what poll() finds writable takes PIPE_BUF bytes. */
@@ -178,6 +189,7 @@ static size_t whole_lines(struct span s)
 
 void log_flush(void)
 {
+	state.urgent = false;
 	if (state.waiting.len == 0)
 		return;
 	bool file = is_a_file();
@@ -215,6 +227,7 @@ static void keep(struct buffer *line)
 		state.dropped = 0;
 	}
 	buffer_append(&state.waiting, buffer_span(line));
+	state.urgent = true;
 }
 
 static void emit(enum log_level level, struct span text, const struct log_value *values)
@@ -242,8 +255,16 @@ static void emit(enum log_level level, struct span text, const struct log_value 
 
 void log_line(enum log_level level, const struct log_value *values, struct span text)
 {
+	bool urgent = state.urgent;
 	if (level > LOG_LEVEL_DEBUG || state.debug)
 		emit(level, text, values);
+	state.urgent = urgent;
+}
+
+void log_flush_urgent(void)
+{
+	if (state.urgent)
+		log_flush();
 }
 
 bool log_is_json(void)
