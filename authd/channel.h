@@ -33,8 +33,9 @@ enum channel_ask {
 enum channel_ask_flags {
 	ASK_SKIP_PASSWORD =
 	    1 << 0, /* VERIFY: an earlier passdb verified it; only the fields are wanted */
-	ASK_NOPASSWORD = 1 << 1, /* VERIFY: default_fields said nopassword */
-	ASK_NO_DUMMY = 1 << 2,	 /* VERIFY: an unknown user need not cost a hash here */
+	ASK_NOPASSWORD = 1 << 1,   /* VERIFY: default_fields said nopassword */
+	ASK_RESOLVE_HOST = 1 << 3, /* a proxy's host is wanted as an address too (hostip) */
+	ASK_NO_DUMMY = 1 << 2,	   /* VERIFY: an unknown user need not cost a hash here */
 };
 
 struct channel_hello {

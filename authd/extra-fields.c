@@ -14,7 +14,8 @@ enum { DELAY_UNTIL_MAX_S = 5 * 60, IMPORT_DEPTH_MAX = 2 };
 
 /* fields that are settled here and never shown to a client */
 static const char *const hidden[] = {"allow_nets", "allow_real_nets", "fail", "delay_until",
-    "nopassword", "noauthenticate", "login_user", "password", "password_noscheme", "k5principals"};
+    "nopassword", "noauthenticate", "login_user", "password", "password_noscheme", "k5principals",
+    "check_client_fp", "check_client_cert_fp", "check_client_pubkey_fp"};
 
 bool passdb_field_is_hidden(struct span key)
 {
@@ -337,6 +338,25 @@ static bool is_yes(struct span v)
 	       !span_eq_str(v, "0");
 }
 
+/* The client's certificate, or its key, must be the one that the passdb names. */
+static bool check_fingerprint(struct request *r, const char *field, bool cert, bool key)
+{
+	const struct span *v = r->vars.v;
+	struct span want = fields_get(&r->fields, field);
+	if (want.ptr == NULL)
+		return true;
+	bool hit = want.len > 0 && ((cert && span_eq_ci(want, v[VAR_CERT_FP])) ||
+				       (key && span_eq_ci(want, v[VAR_CERT_PUBKEY_FP])));
+	if (hit && span_eq_str(v[VAR_SECURED], "TLS")) {
+		r->vars.v[VAR_CERT] = SPAN_LIT("valid");
+		return true;
+	}
+	r->field_failure =
+	    arena_printf(&r->arena, "%s check failed: the client has another certificate", field)
+		.ptr;
+	return false;
+}
+
 bool passdb_fields_check(struct request *r)
 {
 	if (r->field_failure != NULL)
@@ -348,7 +368,10 @@ bool passdb_fields_check(struct request *r)
 		return false;
 	}
 	return check_nets(r, "allow_nets", v->v[VAR_RIP]) &&
-	       check_nets(r, "allow_real_nets", real) && take_delay_until(r);
+	       check_nets(r, "allow_real_nets", real) &&
+	       check_fingerprint(r, "check_client_fp", true, true) &&
+	       check_fingerprint(r, "check_client_cert_fp", true, false) &&
+	       check_fingerprint(r, "check_client_pubkey_fp", false, true) && take_delay_until(r);
 }
 
 /* ---- proxies ---- */

@@ -39,6 +39,7 @@ struct job {
 	size_t more_count;
 	const char *unread;   /* why one of them could not be compared; NULL: all can */
 	bool dummy;	      /* only to spend the time: the user is unknown */
+	bool only_names;      /* answered but for names that are to be numbers */
 	unsigned passed_over; /* how often others went first for want of memory */
 
 	atomic_bool cancelled;
@@ -101,6 +102,12 @@ void asker_free(struct asker *as);
 bool asker_ask(struct asker *as, void *state, struct job *job) MUST_CHECK;
 /* Compares job->hash and completes the answer. */
 void asker_hash(struct asker *as, struct job *job);
+
+/* ---- worker-names.c: names in an answer become numbers ---- */
+
+bool names_are_wanted(const struct job *job);
+/* May block. Ends in INTERNAL when there is no such name. */
+void names_resolve(struct job *job);
 /* An answer without asking anybody. */
 void job_answer(struct job *job, enum verdict verdict, const char *fmt, ...) PRINTF_LIKE(3, 4);
 bool job_is_late(const struct job *job);
@@ -119,7 +126,7 @@ struct lane_hub {
 	_Atomic uint64_t needs; /* of states that only lanes may touch */
 };
 
-enum lane_outcome { LANE_DONE, LANE_HASH };
+enum lane_outcome { LANE_DONE, LANE_HASH, LANE_NAMES };
 
 struct lane_pool {
 	struct lane_hub *hub;
@@ -129,9 +136,10 @@ struct lane_pool {
 	uint64_t memory; /* what the running jobs' hash_memory may add up to; 0: no limit */
 	enum lane_outcome (*run)(void *ctx, void *state, struct job *job);
 	void *ctx;
-	struct lane_pool *hash_pool; /* where LANE_HASH leads */
-	void *state;		     /* shared by the lanes, or NULL: ... */
-	const struct driver *driver; /* ... each lane opens its own */
+	struct lane_pool *hash_pool;  /* where LANE_HASH leads */
+	struct lane_pool *names_pool; /* where LANE_NAMES leads */
+	void *state;		      /* shared by the lanes, or NULL: ... */
+	const struct driver *driver;  /* ... each lane opens its own */
 	const void *settings;
 
 	/* under the hub's lock */

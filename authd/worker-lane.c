@@ -194,6 +194,8 @@ static void lane_step(struct lane *l)
 		pthread_cond_broadcast(&p->work);
 	if (outcome == LANE_HASH)
 		enqueue(p->hash_pool, job);
+	else if (outcome == LANE_NAMES)
+		enqueue(p->names_pool, job);
 	else
 		finish(p->hub, job);
 }

@@ -139,9 +139,13 @@ static void start(struct worker *w, struct job *job)
 		return;
 	}
 	if (lanes == NULL && asker_ask(&w->asker, w->state, job)) {
-		job->answer.serial = job->q.serial;
-		answer(w, job);
-		return;
+		if (!names_are_wanted(job)) {
+			job->answer.serial = job->q.serial;
+			answer(w, job);
+			return;
+		}
+		job->only_names = true;
+		lanes = &w->list_lanes;
 	}
 	job_table_add(&w->jobs, job);
 	lane_submit(lanes != NULL ? lanes : &w->hash_lanes, job);
@@ -421,15 +425,27 @@ static enum lane_outcome run_ask(void *ctx, void *state, struct job *job)
 	struct worker *w = ctx;
 	if (job->q.ask == CHANNEL_LIST)
 		worker_list(w->driver, &w->hub, state, job);
-	else if (!asker_ask(&w->asker, state, job))
+	else if (!job->only_names && !asker_ask(&w->asker, state, job))
 		return LANE_HASH;
+	if (names_are_wanted(job))
+		names_resolve(job);
 	job->answer.serial = job->q.serial;
 	return LANE_DONE;
 }
 
 static enum lane_outcome run_hash(void *ctx, void *state UNUSED, struct job *job)
 {
-	asker_hash(&((struct worker *)ctx)->asker, job);
+	struct worker *w = ctx;
+	asker_hash(&w->asker, job);
+	if (!names_are_wanted(job))
+		return LANE_DONE;
+	if (w->driver->lanes == LANES_SHARED) {
+		/* hash lanes are few: they do not wait for a resolver */
+		job->only_names = true;
+		job->hash_memory = 0;
+		return LANE_NAMES;
+	}
+	names_resolve(job);
 	return LANE_DONE;
 }
 
@@ -449,6 +465,7 @@ static void set_up_lanes(struct worker *w)
 	    .memory = w->asker.hash_memory_limit,
 	    .run = run_hash,
 	    .ctx = w,
+	    .names_pool = &w->list_lanes,
 	};
 	w->ask_lanes = (struct lane_pool){
 	    .max = w->driver->lanes == LANES_OWN ? OWN_LANES : 1,
