@@ -8,12 +8,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <grp.h>
 #include <netdb.h>
-#include <pwd.h>
 #include <sys/socket.h>
 
-enum { NSS_ROOM = 64 * 1024 };
+#include "drivers/nss.h"
 
 static bool is_address(struct span s)
 {
@@ -78,31 +76,12 @@ static void resolve_host(struct job *job)
 		freeaddrinfo(found);
 }
 
-/* 0, or an errno; ENOENT: there is no such name */
-static int id_of_name(bool group, const char *name, char *room, uint32_t *id)
-{
-	struct passwd user, *u = NULL;
-	struct group entry, *g = NULL;
-	int e = group ? getgrnam_r(name, &entry, room, NSS_ROOM, &g)
-		      : getpwnam_r(name, &user, room, NSS_ROOM, &u);
-	if (u != NULL)
-		*id = user.pw_uid;
-	else if (g != NULL)
-		*id = entry.gr_gid;
-	else
-		return e != 0 ? e : ENOENT;
-	return 0;
-}
-
 static void resolve_id(struct job *job, const char *const keys[2])
 {
 	const char *key = key_of(job, keys);
 	struct span name = fields_get(&job->answer.fields, key);
 	uint32_t id = 0;
-	char *room = arena_alloc(&job->arena, NSS_ROOM);
-	int e = span_find(name, '\0') >= 0
-		    ? ENOENT
-		    : id_of_name(keys == gid_keys, arena_cstr(&job->arena, name), room, &id);
+	int e = nss_id(keys == gid_keys, name, &job->arena, &id);
 	if (e == 0)
 		fields_set(&job->answer.fields, span_of(key), arena_printf(&job->arena, "%u", id));
 	else

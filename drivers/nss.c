@@ -4,6 +4,7 @@
 #include "drivers/nss.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -77,4 +78,38 @@ enum verdict nss_shadow_age(const struct spwd *sp, long today, struct err *err)
 		return VERDICT_EXPIRED;
 	}
 	return VERDICT_OK;
+}
+
+/* ---- numbers of names ---- */
+
+static int lookup_uid(const char *name, char *buf, size_t size, uint32_t *id)
+{
+	struct passwd pw, *found = NULL;
+	int e = getpwnam_r(name, &pw, buf, size, &found);
+	if (found != NULL)
+		*id = found->pw_uid;
+	return found != NULL ? 0 : e != 0 ? e : ENOENT;
+}
+
+static int lookup_gid(const char *name, char *buf, size_t size, uint32_t *id)
+{
+	struct group gr, *found = NULL;
+	int e = getgrnam_r(name, &gr, buf, size, &found);
+	if (found != NULL)
+		*id = found->gr_gid;
+	return found != NULL ? 0 : e != 0 ? e : ENOENT;
+}
+
+int nss_id(bool group, struct span name, struct arena *a, uint32_t *id)
+{
+	int e = ERANGE;
+	if (!is_name(name))
+		return ENOENT;
+	const char *text = arena_cstr(a, name);
+	/* a group with many members takes much room */
+	for (size_t size = ROOM_FIRST; e == ERANGE && size <= ROOM_MAX; size *= 2) {
+		char *room = arena_alloc(a, size);
+		e = group ? lookup_gid(text, room, size, id) : lookup_uid(text, room, size, id);
+	}
+	return e;
 }

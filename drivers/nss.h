@@ -19,6 +19,12 @@ enum verdict nss_passwd(
 enum verdict nss_shadow(
     struct span user, struct arena *a, struct spwd *out, struct err *err) MUST_CHECK;
 
+/*
+ * The number of a user's or group's name. 0, or an errno(3): ENOENT when there
+ * is no such name.
+ */
+int nss_id(bool group, struct span name, struct arena *a, uint32_t *id) MUST_CHECK;
+
 enum { NSS_DAY_S = 24 * 60 * 60 };
 
 /*

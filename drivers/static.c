@@ -5,8 +5,6 @@
  * allow_all_users=yes, which is the front's business and no field.
  */
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -14,6 +12,7 @@
 #include "base/mem.h"
 #include "drivers/driver.h"
 #include "drivers/drivers.h"
+#include "drivers/nss.h"
 
 struct static_settings {
 	struct template_fields *fields;
@@ -37,43 +36,13 @@ const struct driver_spec spec_static = {
     .settings = &table,
 };
 
-/* ---- names of users and groups ---- */
-
-static int lookup_uid(const char *name, char *buf, size_t size, uint32_t *id)
-{
-	struct passwd pw, *found = NULL;
-	int e = getpwnam_r(name, &pw, buf, size, &found);
-	if (found != NULL)
-		*id = found->pw_uid;
-	return found != NULL ? 0 : e != 0 ? e : ENOENT;
-}
-
-static int lookup_gid(const char *name, char *buf, size_t size, uint32_t *id)
-{
-	struct group gr, *found = NULL;
-	int e = getgrnam_r(name, &gr, buf, size, &found);
-	if (found != NULL)
-		*id = found->gr_gid;
-	return found != NULL ? 0 : e != 0 ? e : ENOENT;
-}
-
 /* The number as text; SPAN_NULL and *err when there is no such name. */
 static struct span resolve(bool group, struct span text, struct arena *a, struct err *err)
 {
 	uint32_t id = 0;
-	int e = ENOENT;
 	if (span_to_u32(text, &id))
 		return text;
-	if (text.len > 0 && span_find(text, '\0') < 0) {
-		const char *name = arena_cstr(a, text);
-		size_t size = 4096;
-		do {
-			size *= 2;
-			char *buf = arena_alloc(a, size);
-			e = group ? lookup_gid(name, buf, size, &id)
-				  : lookup_uid(name, buf, size, &id);
-		} while (e == ERANGE && size < 1024 * 1024);
-	}
+	int e = nss_id(group, text, a, &id);
 	if (e == 0)
 		return arena_printf(a, "%u", id);
 	err_set(err, EX_CONFIG, "static: %s=%.*s: %s", group ? "gid" : "uid", SPAN_ARG(text),
