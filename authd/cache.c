@@ -36,7 +36,7 @@ struct entry {
 	TAILQ_ENTRY(entry) use; /* most recently used first */
 	struct entry *next;	/* in its bucket */
 	unsigned char key[16];
-	int64_t made_ms;
+	int64_t made_ms, keep_ms; /* keep_ms: of its age at most; 0: no limit of its own */
 	uint64_t asked;
 	struct person *person; /* a yes that a password of the user's own stands behind; or NULL */
 	uint32_t changes;      /* the person's when it was made; another number: doubtful */
@@ -242,6 +242,8 @@ static bool is_in_time(
 {
 	int64_t ttl = is_negative(e) ? c->limits.negative_ttl_ms : c->limits.ttl_ms;
 	int64_t age = now - e->made_ms;
+	if (e->keep_ms > 0 && age >= e->keep_ms)
+		return false;
 	if (age < ttl)
 		return true;
 	/* an outage must not look like an unknown user */
@@ -288,7 +290,7 @@ static bool is_to_keep(const struct cache *c, const struct cache_key *key,
 {
 	/* a credential is a password, or as good as one */
 	bool credential = q->ask == CHANNEL_CREDENTIAL && q->scheme.len > 0;
-	if (q->ask == CHANNEL_LIST || secret_is_set(an->credential))
+	if (q->ask == CHANNEL_LIST || secret_is_set(an->credential) || an->keep_ms < 0)
 		return false;
 	if (an->verdict == VERDICT_UNKNOWN_USER)
 		/* a query that compares the password itself finds nobody when it is wrong */
@@ -360,6 +362,7 @@ static struct entry *entry_new(const struct cache_key *key, const struct channel
 	struct entry *e = mem_alloc(sizeof(*e) + user.len + fields.len);
 	memcpy(e->key, key->bytes, sizeof(e->key));
 	e->made_ms = now_ms;
+	e->keep_ms = an->keep_ms;
 	e->asked = key->asked;
 	e->verdict = an->verdict;
 	e->has_password = an->has_password;

@@ -95,6 +95,8 @@ void channel_put_answer(struct buffer *b, const struct channel_answer *an)
 	wire_put_span(b, an->detail);
 	wire_put_span(b, secret_reveal(an->credential));
 	wire_put_fields(b, &an->fields);
+	wire_put_u64(b, (uint64_t)an->keep_ms);
+	wire_put_fields(b, &an->tell);
 	wire_frame_end(b, place);
 }
 
@@ -108,6 +110,9 @@ bool channel_get_answer(struct span payload, struct arena *a, struct channel_ans
 	an->credential = secret_of(arena_dup(a, wire_get_span(&r)));
 	an->fields = fields_in(a);
 	wire_get_fields(&r, &an->fields);
+	an->keep_ms = (int64_t)wire_get_u64(&r);
+	an->tell = fields_in(a);
+	wire_get_fields(&r, &an->tell);
 	return wire_done(&r) && an->verdict < VERDICT_COUNT;
 }
 

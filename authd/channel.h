@@ -64,6 +64,8 @@ struct channel_answer {
 	struct secret credential; /* CREDENTIAL: raw value in the asked scheme */
 	bool has_password; /* VERIFY: a password was compared (not nopassword, not skipped) */
 	struct fields fields;
+	int64_t keep_ms;    /* cached for no longer than this; 0: no limit, < 0: not at all */
+	struct fields tell; /* for the mechanism alone */
 };
 
 void channel_put_hello(struct buffer *b, const struct channel_hello *h);

@@ -112,6 +112,7 @@ static enum verdict ask_driver(
 	    .deadline_ms = job->q.deadline_ms,
 	    .arena = &job->arena,
 	    .entry = {.fields = fields_in(&job->arena)},
+	    .tell = fields_in(&job->arena),
 	};
 	enum verdict v = as->driver->ask(state, &job->ask);
 	return v < VERDICT_COUNT ? v : VERDICT_INTERNAL;
@@ -183,6 +184,8 @@ static void answer_verdict(struct job *job, enum verdict v)
 	job->answer.serial = job->q.serial;
 	job->answer.verdict = v;
 	job->answer.detail = span_of(why);
+	job->answer.keep_ms = job->ask.keep_ms;
+	job->answer.tell = job->ask.tell;
 	bool found = v != VERDICT_INTERNAL && v != VERDICT_UNKNOWN_USER;
 	job->answer.fields = found ? job->ask.entry.fields : fields_in(&job->arena);
 }

@@ -92,7 +92,7 @@ static bool is_ascii(struct span s)
 	return all < 0x80;
 }
 
-struct span base64_decode(struct arena *a, struct span text)
+static struct span decode64(struct arena *a, struct span text, int variant)
 {
 	size_t max = text.len / 4 * 3 + 3, len = 0;
 	char *out = arena_alloc(a, max + 1);
@@ -102,10 +102,20 @@ struct span base64_decode(struct arena *a, struct span text)
 	if (!is_ascii(text))
 		return SPAN_NULL;
 	/* without an explicit end pointer libsodium rejects trailing bytes */
-	if (sodium_base642bin((unsigned char *)out, max, text.ptr, text.len, NULL, &len, NULL,
-		sodium_base64_VARIANT_ORIGINAL) != 0)
+	if (sodium_base642bin(
+		(unsigned char *)out, max, text.ptr, text.len, NULL, &len, NULL, variant) != 0)
 		return SPAN_NULL;
 	return span_make(out, len);
+}
+
+struct span base64_decode(struct arena *a, struct span text)
+{
+	return decode64(a, text, sodium_base64_VARIANT_ORIGINAL);
+}
+
+struct span base64url_decode(struct arena *a, struct span text)
+{
+	return decode64(a, text, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 }
 
 struct span base64_encode_arena(struct arena *a, struct span bytes)

@@ -15,6 +15,8 @@ struct span tab_unescape(struct arena *a, struct span s);
 
 /* RFC 4648 section 4, with padding, nothing else allowed. SPAN_NULL when invalid. */
 struct span base64_decode(struct arena *a, struct span text);
+/* Section 5, without padding, as in JSON Web Tokens; SPAN_NULL when invalid. */
+struct span base64url_decode(struct arena *a, struct span text);
 void base64_encode(struct buffer *out, struct span bytes);
 struct span base64_encode_arena(struct arena *a, struct span bytes);
 

@@ -15,7 +15,7 @@
 #include "conf/driver-spec.h"
 #include "conf/vars.h"
 
-enum { DRIVER_ABI = 2 }; /* must be equal; there is no negotiation */
+enum { DRIVER_ABI = 3 }; /* must be equal; there is no negotiation */
 
 enum driver_can {
 	CAN_VERIFY = 1 << 0, /* judges a password itself (PAM, LDAP bind) */
@@ -64,7 +64,9 @@ struct question {
 	struct arena *arena;	 /* for whatever the answer needs */
 	struct entry entry;	 /* out */
 	struct err err;		 /* out: why, for the log (never with a secret in it) */
-	bool retire; /* out, LANES_PROCESS: after this answer a new process takes over */
+	bool retire;	    /* out, LANES_PROCESS: after this answer a new process takes over */
+	int64_t keep_ms;    /* out: cached for no longer than this; 0: no limit, < 0: not at all */
+	struct fields tell; /* out: for the mechanism alone (OAUTHBEARER), never extra fields */
 };
 
 /* Takes the next listed name; false: stop, nobody listens any more. May block. */

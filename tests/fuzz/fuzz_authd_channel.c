@@ -63,7 +63,9 @@ static void check_answer(struct span in, struct buffer *b, struct arena *a)
 	must(channel_get_answer(payload_of(b), a, &again));
 	must(an.serial == again.serial && an.verdict == again.verdict &&
 	     an.has_password == again.has_password && span_eq(an.detail, again.detail) &&
-	     same_secret(an.credential, again.credential) && an.fields.count == again.fields.count);
+	     same_secret(an.credential, again.credential) &&
+	     an.fields.count == again.fields.count && an.keep_ms == again.keep_ms &&
+	     an.tell.count == again.tell.count);
 }
 
 static void check_small(struct span in, struct buffer *b)

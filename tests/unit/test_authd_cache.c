@@ -323,6 +323,30 @@ static void test_times(void **state UNUSED)
 	assert_true(has("tim", "good"));
 }
 
+/* A token's end: it holds also where an expired answer may stand in for an outage. */
+static void test_an_answer_may_limit_its_own_time(void **state UNUSED)
+{
+	struct channel_question q = question("tim", "token");
+	struct channel_answer an = answer(VERDICT_OK);
+	an.keep_ms = TTL / 2;
+	keep_question(&q, an);
+	now += TTL / 2 - 1;
+	assert_true(has("tim", "token"));
+	now++;
+	assert_false(has("tim", "token"));
+	assert_false(has_expired("tim", "token"));
+	an.keep_ms = TTL + EXPIRED_LIMIT / 2;
+	keep_question(&q, an);
+	now += TTL;
+	assert_false(has("tim", "token"));
+	assert_true(has_expired("tim", "token"));
+	now += EXPIRED_LIMIT / 2;
+	assert_false(has_expired("tim", "token"));
+	an.keep_ms = -1;
+	keep_question(&q, an);
+	assert_false(has("tim", "token"));
+}
+
 static void test_a_changed_password_is_not_fallen_back_on(void **state UNUSED)
 {
 	keep("tim", "old", VERDICT_OK);
@@ -636,6 +660,7 @@ int main(void)
 	    TEST(test_a_new_password_elsewhere_makes_the_old_one_doubtful),
 	    TEST(test_an_older_answer_does_not_replace_a_newer_one),
 	    TEST(test_times),
+	    TEST(test_an_answer_may_limit_its_own_time),
 	    TEST(test_a_changed_password_is_not_fallen_back_on),
 	    TEST(test_without_the_optional_times),
 	    TEST(test_each_input_makes_another_key),

@@ -102,6 +102,18 @@ static void test_base64_bad(void **state UNUSED)
 	arena_free(&a);
 }
 
+static void test_base64url(void **state UNUSED)
+{
+	static const char *const bad[] = {"Zm9vYg==", "+/", "Zm 9v", "Z", "Zh", "Zm9v\n", "\xfb"};
+	struct arena a = {0};
+	assert_true(span_eq_str(base64url_decode(&a, SPAN_LIT("Zm9vYg")), "foob"));
+	assert_true(span_eq_str(base64url_decode(&a, SPAN_LIT("-_8")), "\xfb\xff"));
+	assert_non_null(base64url_decode(&a, SPAN_LIT("")).ptr);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_null(base64url_decode(&a, span_of(bad[i])).ptr);
+	arena_free(&a);
+}
+
 static void test_base64_lengths(void **state UNUSED)
 {
 	unsigned char bytes[600];
@@ -139,6 +151,7 @@ int main(void)
 	    cmocka_unit_test(test_base64_good),
 	    cmocka_unit_test(test_base64_bad),
 	    cmocka_unit_test(test_base64_lengths),
+	    cmocka_unit_test(test_base64url),
 	    cmocka_unit_test(test_hex),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
