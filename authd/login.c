@@ -192,7 +192,19 @@ static void challenge(struct request *r)
 	r->conn->protocol->challenge(r->conn, r, r->io.out);
 }
 
-/* The mechanism is done. Its last words go with the OK, or before it where the client is older. */
+/* Last words go with the OK or FAIL; true: before it, as a challenge, where the client is older. */
+static bool say_last_words(struct request *r)
+{
+	if (r->io.out.ptr == NULL)
+		return false;
+	r->has_final_data = true;
+	r->final_data = arena_dup(&r->arena, r->io.out);
+	if (!r->final_resp_ok)
+		challenge(r);
+	return !r->final_resp_ok;
+}
+
+/* The mechanism is done. */
 static void mech_done(struct request *r)
 {
 	if (!take_user(r))
@@ -203,14 +215,16 @@ static void mech_done(struct request *r)
 	}
 	for (size_t i = 0; i < r->mech_fields.count; i++)
 		passdb_field_set(r, r->mech_fields.items[i].key, r->mech_fields.items[i].value);
-	if (r->io.out.ptr != NULL) {
-		r->has_final_data = true;
-		r->final_data = arena_dup(&r->arena, r->io.out);
-	}
-	if (r->has_final_data && !r->final_resp_ok)
-		challenge(r);
-	else
+	if (!say_last_words(r))
 		end_success(r);
+}
+
+static void end_mech_failure(struct request *r)
+{
+	if (r->mech_failed_by_verdict)
+		end_failure(r, r->io.verdict);
+	else
+		end_refused(r, r->io.why != NULL ? r->io.why : "invalid input");
 }
 
 static void step(struct request *r)
@@ -236,10 +250,9 @@ static void step(struct request *r)
 			mech_done(r);
 			return;
 		case MECH_FAIL:
-			if (r->mech_failed_by_verdict)
-				end_failure(r, r->io.verdict);
-			else
-				end_refused(r, io->why != NULL ? io->why : "invalid input");
+			r->mech_refused = true;
+			if (!say_last_words(r))
+				end_mech_failure(r);
 			return;
 		}
 	}
@@ -317,9 +330,12 @@ void login_continue(struct request *r, struct span data)
 	request_restart_deadline(r);
 	request_set_state(r, REQUEST_MECH);
 	if (r->has_final_data) {
-		/* the client has seen the server's proof; what it says to it does not matter */
+		/* the client has seen the last words; what it says to them does not matter */
 		r->has_final_data = false;
-		end_success(r);
+		if (r->mech_refused)
+			end_mech_failure(r);
+		else
+			end_success(r);
 		return;
 	}
 	if (!message_is_legal(r, data))

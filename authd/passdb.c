@@ -288,6 +288,10 @@ void passdb_answered(struct request *r, const struct channel_answer *an)
 		return;
 	}
 	log_verdict(r, v, an->detail);
+	if (an->tell.count > 0) {
+		r->io.told = fields_in(&r->arena);
+		fields_merge(&r->io.told, &an->tell);
+	}
 	if (fields_has(&an->fields, "nodelay"))
 		r->nodelay = true;
 	if (v == VERDICT_OK || v == VERDICT_NEXT)

@@ -389,6 +389,14 @@ static void put_proxy_login(struct buffer *out, const struct conn *c, const stru
 		put_field(out, "master", r->vars.v[VAR_MASTER_USER]);
 }
 
+static void put_final_data(struct buffer *out, const struct request *r)
+{
+	if (!r->has_final_data || !r->final_resp_ok)
+		return;
+	buffer_append_str(out, "\tresp=");
+	base64_encode(out, r->final_data);
+}
+
 static void reply_ok(struct conn *c, struct request *r)
 {
 	struct buffer *out = conn_out(c);
@@ -401,10 +409,7 @@ static void reply_ok(struct conn *c, struct request *r)
 	    (r->mech->flags & MECH_ANONYMOUS) != 0)
 		buffer_append_str(out, "\tanonymous");
 	put_proxy_login(out, c, r);
-	if (r->has_final_data && r->final_resp_ok) {
-		buffer_append_str(out, "\tresp=");
-		base64_encode(out, r->final_data);
-	}
+	put_final_data(out, r);
 	buffer_append_char(out, '\n');
 }
 
@@ -435,6 +440,7 @@ static void reply_fail(struct conn *c, struct request *r)
 		put_names(out, r);
 	else if (r->vars.v[VAR_ORIGINAL_USER].len > 0)
 		put_field(out, "original_user", r->vars.v[VAR_ORIGINAL_USER]);
+	put_final_data(out, r);
 	buffer_append_char(out, '\n');
 }
 

@@ -140,6 +140,7 @@ struct request {
 	struct span reason;	/* public */
 	struct span final_data; /* server's last SASL message */
 	bool has_final_data;
+	bool mech_refused;  /* the final data is what a refusal ends with */
 	bool close_instead; /* an outage, told by closing */
 
 	/* LIST and REQUEST */

@@ -62,10 +62,11 @@ struct mech_io {
 	/* in: answer to MECH_VERIFY and MECH_CREDENTIAL */
 	enum verdict verdict;
 	struct secret credential; /* with VERDICT_OK: the value in io->scheme, decoded */
+	struct fields told;	  /* with a verdict: what a driver says to the mechanism alone */
 
 	/* out */
-	struct span out;     /* MECH_CLIENT: the challenge; MECH_DONE: final data, if any */
-	struct span user;    /* authentication identity */
+	struct span out;  /* MECH_CLIENT: the challenge; MECH_DONE, MECH_FAIL: last words, if any */
+	struct span user; /* authentication identity */
 	struct span authzid; /* authorisation identity when it differs: a master login */
 	struct secret password;
 	const char *scheme;    /* MECH_CREDENTIAL */

@@ -4,11 +4,14 @@
 #include "mechanisms/mech.h"
 
 extern const struct mech mech_plain, mech_login, mech_dovecot_token;
+extern const struct mech mech_oauthbearer, mech_xoauth2; /* oauth.c */
 
 const struct mech *const mech_table[] = {
     &mech_plain,
     &mech_login,
     &mech_dovecot_token,
+    &mech_oauthbearer,
+    &mech_xoauth2,
     NULL,
 };
 
