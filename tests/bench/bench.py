@@ -1,7 +1,7 @@
 """Measures authd beside dovecot-auth and a floor, in turns, in one run.
 
-A floor is what the machine allows: a server that decides nothing behind one process boundary, or the bare
-hash function on all cores. Every answer is checked by the load client; a wrong one ends the run with exit 1.
+A floor is what the machine allows: a server that decides nothing behind one process boundary, the bare
+hash function on all cores, or a bare client of the same database. Every answer is checked by the load client; a wrong one ends the run with exit 1.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 
+import backends
 import growth
 import report
 import work
@@ -40,8 +41,8 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1.0, help="how long each measurement takes: 1 is a full run")
-    parser.add_argument("--quick", action="store_true", help="two minutes, figures of little weight")
-    parser.add_argument("--only", metavar="PART", help="one function of work.py (for those who change it)")
+    parser.add_argument("--quick", action="store_true", help="three minutes, figures of little weight")
+    parser.add_argument("--only", metavar="PART", help="one function of work.py or backends.py (for those who change it)")
     parser.add_argument("--no-growth", action="store_true", help="leave out the plot and how cost grows")
     parser.add_argument("--readme", metavar="FILE", action="append", default=[],
                         help="rewrite the <!-- bench... --> blocks of this Markdown file; may be repeated")
@@ -60,9 +61,10 @@ def measure(args):
     b = Bench(args.rounds, args.scale)
     began = time.monotonic()
     if args.only:
-        getattr(work, args.only)(b, hashes)
+        getattr(work if hasattr(work, args.only) else backends, args.only)(b, hashes)
     else:
         work.run(b, hashes)
+        backends.run(b, hashes)
     result["hash_rates"] = {} if args.only or args.no_growth else growth.run(b, hashes)
     result.update(rows=b.rows, growth=b.growth, curves=b.curves, took_s=round(time.monotonic() - began))
     return result

@@ -162,6 +162,7 @@ modulepath /usr/lib/ldap
 moduleload back_mdb
 moduleload ppolicy
 pidfile %(dir)s/pid
+loglevel none
 %(tls)s
 authz-regexp gidNumber=65534[+]uidNumber=65534,cn=peercred,cn=external,cn=auth %(service)s
 authz-regexp uid=([^,]*),.*cn=digest-md5,cn=auth cn=$1,ou=services,%(base)s

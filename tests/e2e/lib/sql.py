@@ -125,7 +125,9 @@ class PostgreSQL:
 
     kind = "pgsql"
 
-    def __init__(self):
+    def __init__(self, options=()):
+        """options: of the server's configuration, "name=value"."""
+        self.options = [word for one in options for word in ("-c", one)]
         self.dir = proc.new_dir("p")
         self.data = os.path.join(self.dir, "data")
         self.port = proc.free_port()
@@ -152,7 +154,7 @@ class PostgreSQL:
             ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups",
              self.bin + "/postgres", "-D", self.data, "-p", str(self.port), "-k", self.dir,
              "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "shared_buffers=8MB",
-             "-c", "max_connections=20"], self.log)
+             "-c", "max_connections=20"] + self.options, self.log)
         proc.wait_for("PostgreSQL", self.up, 40)
         return self
 
