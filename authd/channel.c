@@ -67,6 +67,8 @@ void channel_put_ask(struct buffer *b, const struct channel_question *q, uint64_
 	wire_put_u64(b, (uint64_t)q->deadline_ms);
 	wire_put_span(b, secret_reveal(q->password));
 	channel_put_inputs(b, q, needs);
+	if (q->ask == CHANNEL_STORE)
+		wire_put_span(b, secret_reveal(q->replacement));
 	wire_frame_end(b, place);
 }
 
@@ -83,7 +85,9 @@ bool channel_get_ask(struct span payload, struct arena *a, struct channel_questi
 	q->vars.password = q->password;
 	q->passdb_fields = fields_in(a);
 	wire_get_fields(&r, &q->passdb_fields);
-	return wire_done(&r) && q->ask >= CHANNEL_VERIFY && q->ask <= CHANNEL_LIST;
+	if (q->ask == CHANNEL_STORE)
+		q->replacement = secret_of(arena_dup(a, wire_get_span(&r)));
+	return wire_done(&r) && q->ask >= CHANNEL_VERIFY && q->ask <= CHANNEL_STORE;
 }
 
 void channel_put_answer(struct buffer *b, const struct channel_answer *an)

@@ -28,6 +28,7 @@ enum channel_ask {
 			       there */
 	CHANNEL_USERDB,	    /* the user entry */
 	CHANNEL_LIST,	    /* all user names */
+	CHANNEL_STORE, /* .replacement in the place of .password, both in .scheme; asked once */
 };
 
 enum channel_ask_flags {
@@ -53,7 +54,8 @@ struct channel_question {
 	int64_t deadline_ms;
 	struct span scheme;
 	struct vars vars;	     /* decoded: only the needed ones are set */
-	struct secret password;	     /* VERIFY */
+	struct secret password;	     /* VERIFY; STORE: what is stored now */
+	struct secret replacement;   /* STORE */
 	struct fields passdb_fields; /* with VAR_PASSDB in needs; decoded into the arena */
 };
 

@@ -103,6 +103,18 @@ static bool confine(bool front, struct err *err)
 	return sandbox_enter(kind_of(front, is_root, &log), err);
 }
 
+/* Where a driver says what it writes, it writes nothing else. */
+static bool confine_writing(const struct worker_config *wc, const struct driver_spec *spec,
+    const void *settings, struct err *err)
+{
+	struct arena a = {0};
+	if (spec->writes == NULL)
+		return true;
+	bool ok = sandbox_write_only(wc->stores ? spec->writes(settings, &a) : NULL, err);
+	arena_free(&a);
+	return ok;
+}
+
 int child_main(const char *role)
 {
 	struct err err = {0};
@@ -110,7 +122,8 @@ int child_main(const char *role)
 	if (!front && strcmp(role, "worker") != 0)
 		err_set(&err, EX_USAGE, "%s=%s is no role", SPAWN_ENV_ROLE, role);
 	else if (confine(front, &err))
-		return front ? front_main() : worker_main(NULL);
+		return front ? front_main()
+			     : worker_main(&(struct worker_hooks){.confine = confine_writing});
 	log_fatal("%s", err.text);
 	return err.code;
 }

@@ -246,6 +246,9 @@ static void step(struct request *r)
 		case MECH_CREDENTIAL:
 			ask_passdbs(r, io->scheme);
 			return;
+		case MECH_STORE:
+			passdb_store(r);
+			return;
 		case MECH_DONE:
 			mech_done(r);
 			return;
@@ -380,6 +383,16 @@ void login_passdb_done(struct request *r, enum verdict v)
 	r->io.user = r->vars.v[VAR_USER];
 	r->io.verdict = v;
 	r->io.credential = r->credential;
+	r->mech_failed_by_verdict = v != VERDICT_OK;
+	step(r);
+}
+
+void login_stored(struct request *r, enum verdict v)
+{
+	/* what is in the place of the old one by now is not what this client has shown */
+	if (v != VERDICT_OK && v != VERDICT_INTERNAL)
+		v = VERDICT_MISMATCH;
+	r->io.verdict = v;
 	r->mech_failed_by_verdict = v != VERDICT_OK;
 	step(r);
 }

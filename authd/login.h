@@ -15,6 +15,8 @@ void login_continue(struct request *r, struct span data);
 void login_master_known(struct request *r, const struct db_settings *set);
 /* From the passdb chain. */
 void login_passdb_done(struct request *r, enum verdict v);
+/* What the mechanism wanted stored is, or is not. */
+void login_stored(struct request *r, enum verdict v);
 
 /* Ends a login at once, without a delay, as a protocol error does. */
 void login_refuse_now(struct request *r, enum reply_code code, const char *reason);

@@ -299,8 +299,11 @@ void passdb_answered(struct request *r, const struct channel_answer *an)
 	request_path_add(r, r->db->set->driver, v);
 	if (v == VERDICT_OK) {
 		r->password_compared = r->password_compared || an->has_password;
-		if (secret_is_set(an->credential))
+		if (secret_is_set(an->credential)) {
 			r->credential = secret_dup(&r->arena, an->credential);
+			r->credential_db = r->db;
+			r->credential_user = r->kept.user;
+		}
 	} else if (v != VERDICT_NEXT) {
 		roll_back(r);
 	}
@@ -309,4 +312,42 @@ void passdb_answered(struct request *r, const struct channel_answer *an)
 		login_master_known(r, r->db->set);
 	else
 		go_on(r, v);
+}
+
+/* ---- a new credential of the user ---- */
+
+void passdb_store(struct request *r)
+{
+	struct channel_answer an = {.verdict = VERDICT_INTERNAL};
+	r->asking = ASKING_STORE;
+	if (r->credential_db == NULL) {
+		an.detail = SPAN_LIT("there is nothing in whose place it could be stored");
+		passdb_stored(r, &an);
+		return;
+	}
+	r->db = r->credential_db;
+	request_share_time(r, false);
+	ask_backend(r, r->db->pool, CHANNEL_STORE, 0, r->io.scheme);
+}
+
+static void forget_cached(struct request *r)
+{
+	if (r->generation->cache != NULL)
+		(void)cache_flush(r->generation->cache, r->credential_user);
+}
+
+void passdb_stored(struct request *r, const struct channel_answer *an)
+{
+	r->asking = ASKING_NOTHING;
+	request_set_state(r, REQUEST_MECH);
+	const char *driver = r->db != NULL ? r->db->set->driver : "passdb";
+	if (an->verdict != VERDICT_INTERNAL)
+		forget_cached(r);
+	if (an->verdict == VERDICT_MISMATCH)
+		auth_log_failure(
+		    r, driver, SPAN_LIT("the stored credential was changed meanwhile"));
+	else if (an->verdict == VERDICT_INTERNAL)
+		auth_log_outage(r, driver, an->detail);
+	request_path_add(r, "store", an->verdict);
+	login_stored(r, an->verdict);
 }

@@ -14,6 +14,10 @@
  * wanted. Ends in login_passdb_done() or lookup_passdb_done().
  */
 void passdb_start(struct request *r, bool master_list, const char *scheme);
+/* Puts r->io.replacement in the place of r->credential, where that came from; ends in
+   login_stored(). */
+void passdb_store(struct request *r);
+void passdb_stored(struct request *r, const struct channel_answer *an);
 void passdb_answered(struct request *r, const struct channel_answer *an);
 
 /* "driver(user,ip): what" */

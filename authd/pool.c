@@ -76,6 +76,11 @@ struct channel_question pool_question(struct request *r)
 	};
 	if (t->ask == CHANNEL_VERIFY)
 		q.password = r->io.password;
+	if (t->ask == CHANNEL_STORE) {
+		q.vars.v[VAR_USER] = r->credential_user;
+		q.password = r->credential;
+		q.replacement = r->io.replacement;
+	}
 	return q;
 }
 
@@ -233,7 +238,8 @@ static void link_dead(struct pool_link *l, const char *why)
 	size_t again = 0;
 	while ((t = TAILQ_LAST(&l->asked, ticket_list)) != NULL) {
 		ticket_clear(t);
-		if (t->tries >= TRIES_MAX || t->ask == CHANNEL_LIST) {
+		if (t->tries >= TRIES_MAX || t->ask == CHANNEL_LIST ||
+		    t->ask == CHANNEL_STORE) { /* it may have been done */
 			TAILQ_INSERT_HEAD(&given_up, t, entry);
 			continue;
 		}

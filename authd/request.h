@@ -103,6 +103,9 @@ struct request {
 	const char
 	    *field_failure; /* why the fields of the passdb at hand refuse; NULL: they do not */
 	struct secret credential;
+	/* who gave it, under which name: where the mechanism's new one goes */
+	const struct config_db *credential_db;
+	struct span credential_user;
 	int64_t delay_until; /* unix time; 0: none */
 
 	/* where it stands */
@@ -113,6 +116,7 @@ struct request {
 		ASKING_PASSDB,
 		ASKING_USERDB,
 		ASKING_LIST,
+		ASKING_STORE,
 	} asking;
 	const struct config_db *existence_db; /* the userdb behind checking_existence */
 	bool checking_existence;   /* a userdb wants to know whether a passdb has the user */

@@ -172,7 +172,18 @@ struct landlock_ruleset {
 	uint64_t handled_fs, handled_net, scoped;
 };
 
+struct landlock_beneath {
+	uint64_t allowed;
+	int32_t fd;
+} __attribute__((packed));
+
 enum {
+	LANDLOCK_RULE_BENEATH = 1,
+	LANDLOCK_FS_WRITE_FILE = 1 << 1,
+	LANDLOCK_FS_REMOVE_FILE = 1 << 5,
+	LANDLOCK_FS_MAKE_REG = 1 << 8,
+	/* the above, and making and removing everything else */
+	LANDLOCK_FS_WRITING = LANDLOCK_FS_WRITE_FILE | 0x1ff << 4,
 	LANDLOCK_VERSION_FLAG = 1,
 	LANDLOCK_FS_V1 = (1 << 13) - 1,
 	LANDLOCK_FS_REFER = 1 << 13,	 /* ABI 2 */
@@ -185,6 +196,25 @@ enum {
 static int landlock_version(void)
 {
 	return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION_FLAG);
+}
+
+static int landlock_create(const struct landlock_ruleset *rules, size_t size, struct err *err)
+{
+	int fd = (int)syscall(SYS_landlock_create_ruleset, rules, size, 0);
+	if (fd < 0)
+		err_set(err, EX_OSERR, "landlock_create_ruleset: %s", strerror(errno));
+	return fd;
+}
+
+/* Closes fd. */
+static bool landlock_enter(int fd, struct err *err)
+{
+	long rc = syscall(SYS_landlock_restrict_self, fd, 0);
+	int saved = errno;
+	close(fd);
+	if (rc != 0)
+		return err_set(err, EX_OSERR, "landlock_restrict_self: %s", strerror(saved));
+	return true;
 }
 
 static bool enter_landlock(struct err *err)
@@ -208,15 +238,43 @@ static bool enter_landlock(struct err *err)
 		rules.scoped = LANDLOCK_SCOPES;
 		size = sizeof(rules);
 	}
-	int fd = (int)syscall(SYS_landlock_create_ruleset, &rules, size, 0);
-	if (fd < 0)
-		return err_set(err, EX_OSERR, "landlock_create_ruleset: %s", strerror(errno));
-	long rc = syscall(SYS_landlock_restrict_self, fd, 0);
+	int fd = landlock_create(&rules, size, err);
+	return fd >= 0 && landlock_enter(fd, err);
+}
+
+/* A file made beside another one, written, and moved into its place. */
+static bool allow_replacing(int rules, const char *dir, struct err *err)
+{
+	struct landlock_beneath beneath = {
+	    .allowed = LANDLOCK_FS_WRITE_FILE | LANDLOCK_FS_REMOVE_FILE | LANDLOCK_FS_MAKE_REG};
+	beneath.fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* one that is not there yet cannot be written either; the driver will say so */
+	if (beneath.fd < 0)
+		return true;
+	long rc = syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_BENEATH, &beneath, 0);
 	int saved = errno;
-	close(fd);
-	if (rc != 0)
-		return err_set(err, EX_OSERR, "landlock_restrict_self: %s", strerror(saved));
-	return true;
+	close(beneath.fd);
+	return rc == 0 || err_set(err, EX_OSERR, "landlock_add_rule: %s", strerror(saved));
+}
+
+bool sandbox_write_only(const char *dir, struct err *err)
+{
+	int abi = landlock_version();
+	if (SANITIZED || abi < 1)
+		return true;
+	struct landlock_ruleset rules = {.handled_fs = LANDLOCK_FS_WRITING};
+	if (abi >= 2)
+		rules.handled_fs |= LANDLOCK_FS_REFER;
+	if (abi >= 3)
+		rules.handled_fs |= LANDLOCK_FS_TRUNCATE;
+	int fd = landlock_create(&rules, sizeof(rules.handled_fs), err);
+	if (fd < 0)
+		return false;
+	if (dir != NULL && !allow_replacing(fd, dir, err)) {
+		close(fd);
+		return false;
+	}
+	return landlock_enter(fd, err);
 }
 
 const char *sandbox_missing(void)

@@ -19,6 +19,12 @@ enum sandbox_kind {
 /* false: the process must not go on. Cannot be undone. */
 bool sandbox_enter(enum sandbox_kind kind, struct err *err) MUST_CHECK;
 
+/*
+ * From now on this process creates, changes and removes files nowhere but in
+ * dir and below; NULL: nowhere. What is open stays so.
+ */
+bool sandbox_write_only(const char *dir, struct err *err) MUST_CHECK;
+
 /* What is missing here, for a log line; NULL: nothing. */
 const char *sandbox_missing(void);
 

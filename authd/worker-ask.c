@@ -101,7 +101,7 @@ static void log_entry_error(const struct asker *as, const struct job *job, const
 	log_error("%s(%s): %s", as->driver->spec->name, user, what);
 }
 
-static enum verdict ask_driver(
+enum verdict asker_driver(
     const struct asker *as, void *state, struct job *job, enum question_kind kind)
 {
 	job->q.vars.passdb = &job->q.passdb_fields;
@@ -134,7 +134,7 @@ static void take_password_field(const struct asker *as, struct job *job, const c
 	fields_remove(&e->fields, key);
 }
 
-static void take_passwords(const struct asker *as, struct job *job)
+void asker_take_passwords(const struct asker *as, struct job *job)
 {
 	take_password_field(as, job, "password");
 	take_password_field(as, job, "password_noscheme");
@@ -157,7 +157,7 @@ static bool any_password_will_do(const struct asker *as, struct job *job)
 	return false;
 }
 
-static void answer_verdict(struct job *job, enum verdict v)
+void asker_answer(struct job *job, enum verdict v)
 {
 	const char *why = job->ask.err.text;
 	if (why[0] == '\0') {
@@ -267,14 +267,14 @@ void asker_hash(struct asker *as, struct job *job)
 	struct err err = {0};
 	enum verdict v = verify_hashes(as, job, &err);
 	if (job->dummy) {
-		answer_verdict(job, VERDICT_UNKNOWN_USER);
+		asker_answer(job, VERDICT_UNKNOWN_USER);
 		return;
 	}
 	bool compared = v == VERDICT_OK || v == VERDICT_MISMATCH;
 	if (compared)
 		note_kind(as, &job->hash);
 	job->ask.err = err;
-	answer_verdict(job, compared ? v : VERDICT_INTERNAL);
+	asker_answer(job, compared ? v : VERDICT_INTERNAL);
 	job->answer.has_password = compared;
 }
 
@@ -293,7 +293,7 @@ static bool hash_here_or_later(struct asker *as, struct job *job)
 	}
 	if (as->hash_memory_limit != 0 && cost.memory > as->hash_memory_limit) {
 		if (job->dummy)
-			answer_verdict(job, VERDICT_UNKNOWN_USER);
+			asker_answer(job, VERDICT_UNKNOWN_USER);
 		else
 			job_answer(job, VERDICT_INTERNAL,
 			    "The %s hash needs %llu MiB of memory, more than this worker's part "
@@ -313,19 +313,19 @@ static bool unknown_user(struct asker *as, struct job *job)
 		job->dummy = true;
 		return hash_here_or_later(as, job);
 	}
-	answer_verdict(job, VERDICT_UNKNOWN_USER);
+	asker_answer(job, VERDICT_UNKNOWN_USER);
 	return true;
 }
 
 static bool compare(struct asker *as, struct job *job)
 {
-	take_passwords(as, job);
+	asker_take_passwords(as, job);
 	if (fields_has(&job->ask.entry.fields, "noauthenticate")) {
-		answer_verdict(job, VERDICT_NEXT);
+		asker_answer(job, VERDICT_NEXT);
 	} else if ((job->q.flags & ASK_SKIP_PASSWORD) != 0 || any_password_will_do(as, job)) {
-		answer_verdict(job, VERDICT_OK);
+		asker_answer(job, VERDICT_OK);
 	} else if (!secret_is_set(job->ask.entry.password)) {
-		answer_verdict(job, VERDICT_MISMATCH);
+		asker_answer(job, VERDICT_MISMATCH);
 		job->answer.detail = SPAN_LIT("No password returned (and no nopassword)");
 	} else if (!secret_is_set(job->q.password)) {
 		job_answer(job, VERDICT_INTERNAL, "the question came without a password");
@@ -346,29 +346,29 @@ static bool verify(struct asker *as, void *state, struct job *job)
 {
 	bool skip = (job->q.flags & ASK_SKIP_PASSWORD) != 0;
 	if ((as->can & CAN_VERIFY) != 0 && !skip) {
-		enum verdict v = ask_driver(as, state, job, ASK_VERIFY);
-		take_passwords(as, job);
+		enum verdict v = asker_driver(as, state, job, ASK_VERIFY);
+		asker_take_passwords(as, job);
 		bool next = v == VERDICT_OK && fields_has(&job->ask.entry.fields, "noauthenticate");
-		answer_verdict(job, next ? VERDICT_NEXT : v);
+		asker_answer(job, next ? VERDICT_NEXT : v);
 		job->answer.has_password = v == VERDICT_OK || v == VERDICT_MISMATCH;
 		return true;
 	}
 	if ((as->can & CAN_SHOW) == 0)
 		return no_lookups(job);
-	enum verdict v = ask_driver(as, state, job, ASK_PASSDB);
+	enum verdict v = asker_driver(as, state, job, ASK_PASSDB);
 	if (v == VERDICT_OK)
 		return compare(as, job);
 	if (v == VERDICT_UNKNOWN_USER && !skip)
 		return unknown_user(as, job);
-	take_passwords(as, job);
-	answer_verdict(job, v);
+	asker_take_passwords(as, job);
+	asker_answer(job, v);
 	return true;
 }
 
 static void convert(const struct asker *as, struct job *job)
 {
 	if (!secret_is_set(job->ask.entry.password)) {
-		answer_verdict(job, VERDICT_NO_SCHEME);
+		asker_answer(job, VERDICT_NO_SCHEME);
 		job->answer.detail = arena_printf(&job->arena,
 		    "Requested %.*s scheme, but we have a NULL password", SPAN_ARG(job->q.scheme));
 		return;
@@ -380,7 +380,7 @@ static void convert(const struct asker *as, struct job *job)
 	enum verdict v = scheme_convert(&job->hash, arena_cstr(&job->arena, job->q.scheme),
 	    job->q.vars.v[VAR_USER], &job->arena, &out, &err);
 	job->ask.err = err;
-	answer_verdict(job, v);
+	asker_answer(job, v);
 	if (v == VERDICT_OK)
 		job->answer.credential = out;
 }
@@ -389,14 +389,14 @@ static bool credential(struct asker *as, void *state, struct job *job)
 {
 	if ((as->can & CAN_SHOW) == 0)
 		return no_lookups(job);
-	enum verdict v = ask_driver(as, state, job, ASK_PASSDB);
-	take_passwords(as, job);
+	enum verdict v = asker_driver(as, state, job, ASK_PASSDB);
+	asker_take_passwords(as, job);
 	if (v == VERDICT_OK && fields_has(&job->ask.entry.fields, "noauthenticate"))
 		v = VERDICT_NEXT;
 	if (v == VERDICT_OK && job->q.scheme.len > 0)
 		convert(as, job);
 	else
-		answer_verdict(job, v);
+		asker_answer(job, v);
 	return true;
 }
 
@@ -407,10 +407,10 @@ static bool userdb(struct asker *as, void *state, struct job *job)
 		    job, VERDICT_INTERNAL, "driver %s has no user entries", as->driver->spec->name);
 		return true;
 	}
-	enum verdict v = ask_driver(as, state, job, ASK_USERDB);
+	enum verdict v = asker_driver(as, state, job, ASK_USERDB);
 	fields_remove(&job->ask.entry.fields, "password");
 	fields_remove(&job->ask.entry.fields, "password_noscheme");
-	answer_verdict(job, v);
+	asker_answer(job, v);
 	return true;
 }
 
@@ -423,6 +423,9 @@ bool asker_ask(struct asker *as, void *state, struct job *job)
 		return credential(as, state, job);
 	case CHANNEL_USERDB:
 		return userdb(as, state, job);
+	case CHANNEL_STORE:
+		asker_store(as, state, job);
+		return true;
 	case CHANNEL_LIST: /* worker-list.c */
 		break;
 	}

@@ -103,6 +103,19 @@ bool asker_ask(struct asker *as, void *state, struct job *job) MUST_CHECK;
 /* Compares job->hash and completes the answer. */
 void asker_hash(struct asker *as, struct job *job);
 
+/* ---- worker-store.c: another password in the place of a stored one ---- */
+
+/* STORE: may block, so it runs in a lane. */
+void asker_store(struct asker *as, void *state, struct job *job);
+
+/* ---- inside of worker-ask.c, for worker-store.c ---- */
+
+enum verdict asker_driver(
+    const struct asker *as, void *state, struct job *job, enum question_kind kind);
+/* Fields with passwords in them become the entry's. */
+void asker_take_passwords(const struct asker *as, struct job *job);
+void asker_answer(struct job *job, enum verdict v);
+
 /* ---- worker-names.c: names in an answer become numbers ---- */
 
 bool names_are_wanted(const struct job *job);

@@ -133,6 +133,8 @@ static void start(struct worker *w, struct job *job)
 		lanes = &w->ask_lanes;
 	if (job->q.ask == CHANNEL_LIST && w->driver->lanes != LANES_PROCESS)
 		lanes = &w->list_lanes;
+	if (job->q.ask == CHANNEL_STORE && lanes == NULL)
+		lanes = &w->list_lanes; /* with a shared state, but may block */
 	if (lanes == NULL && job_is_late(job)) {
 		job_answer(job, VERDICT_INTERNAL, "timed out in the queue");
 		answer(w, job);
@@ -416,8 +418,9 @@ static bool find_driver(struct worker *w, const struct worker_hooks *hooks, stru
 		return false;
 	driver_limits.first_valid_uid = w->wc->process->first_valid_uid;
 	driver_limits.last_valid_uid = w->wc->process->last_valid_uid;
+	driver_limits.stores = w->wc->stores;
 	return hooks == NULL || hooks->confine == NULL ||
-	       hooks->confine(w->wc, w->driver->spec, err);
+	       hooks->confine(w->wc, w->driver->spec, w->settings, err);
 }
 
 static enum lane_outcome run_ask(void *ctx, void *state, struct job *job)

@@ -16,8 +16,8 @@ struct worker_hooks {
 	 * place to drop privileges and close the sandbox. false: the worker
 	 * reports *err and exits. NULL: nothing to do.
 	 */
-	bool (*confine)(
-	    const struct worker_config *wc, const struct driver_spec *spec, struct err *err);
+	bool (*confine)(const struct worker_config *wc, const struct driver_spec *spec,
+	    const void *settings, struct err *err);
 };
 
 /*

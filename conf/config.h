@@ -23,7 +23,9 @@ struct process_settings {		   /* top level, about the daemon */
 	const char *syslog_facility;
 	uint64_t hash_memory_limit; /* bytes that password hashing may use at once, all workers
 				       together */
-	unsigned hash_lanes;	    /* 0: as many as cores */
+	uint64_t
+	    hash_time_limit; /* ms: a stored hash that would take longer is refused; 0: no limit */
+	unsigned hash_lanes; /* 0: as many as cores */
 	bool verbose_proctitle;
 	const char *info_log_path, *debug_log_path; /* "": log_path */
 	const char *auth_socket_path;		    /* where authctl looks users up */
@@ -48,6 +50,8 @@ struct auth_settings {		/* top level or inside protocol X {} */
 	bool ssl_username_from_cert;
 	const char *proxy_self; /* WORDS */
 	bool allow_weak_schemes;
+	int rehash_scheme; /* index into rehash_schemes */
+	unsigned rehash_rounds;
 	uint64_t cache_size, cache_ttl, cache_negative_ttl, cache_expired_limit;
 	unsigned worker_max_count;
 	bool cache_verify_password_with_worker;
@@ -89,7 +93,7 @@ struct db_settings { /* passdb and userdb alike; a table each, the struct is sha
 	const char *username_filter;				 /* WORDS; passdb only */
 	int skip;						 /* enum skip_rule */
 	int result_success, result_failure, result_internalfail; /* enum result_rule */
-	bool deny, master, pass;				 /* passdb only */
+	bool deny, master, pass, rehash;			 /* passdb only */
 	int auth_verbose;					 /* enum db_verbose */
 	unsigned worker_count;	 /* authd's own: processes; 0 = the driver's default */
 	const char *worker_user; /* authd's own: "" = by driver */
@@ -164,6 +168,7 @@ struct config_pool {
 	unsigned worker_count; /* 0 = the driver's default */
 	const char *worker_user;
 	bool root;
+	bool stores; /* some passdb here may want a stored password replaced */
 	const struct driver_spec *spec;
 	struct config_place place;
 };
@@ -210,6 +215,9 @@ struct config_options {
 	const char *module_dir; /* where third-party modules are looked for; may be NULL */
 };
 
+/* What auth_rehash_scheme chooses from, in the order of its rows; NULL ends. */
+extern const char *const rehash_schemes[];
+
 /* Receives each error, "file:line: what", in order. */
 typedef void config_error(void *ctx, const char *message);
 
@@ -238,6 +246,10 @@ struct worker_config {
 	unsigned pool;
 	struct process_settings *process;
 	bool allow_weak_schemes, debug;
+	bool stores; /* passwords may be replaced */
+	bool scram;  /* SCRAM-SHA-256 is offered */
+	const char *rehash_scheme;
+	unsigned rehash_rounds;
 };
 void config_export_worker(const struct config *c, size_t pool, struct buffer *out);
 struct worker_config *config_import_worker(struct span blob, struct err *err) MUST_CHECK;

@@ -49,6 +49,12 @@ struct driver_spec {
 	void (*check)(void *settings, struct arena *a, driver_complain *complain, void *ctx);
 	/* The module that these settings need; NULL: the one with the driver's own name. */
 	const struct driver_module *(*module)(const void *settings);
+	/*
+	 * The directory in or below which store() writes files, with these settings.
+	 * A worker whose spec has this may write nowhere else, and there only when a
+	 * setting wants store(). NULL: the driver may write wherever its user may.
+	 */
+	const char *(*writes)(const void *settings, struct arena *a);
 	/* set in place of all the above: why this driver is not here and what to do instead */
 	const char *refusal;
 };

@@ -273,6 +273,10 @@ void config_export_worker(const struct config *c, size_t pool, struct buffer *ou
 	settings_export(&process_settings_table, c->process, out);
 	wire_put_u8(out, c->scopes[0].auth->allow_weak_schemes);
 	wire_put_u8(out, c->scopes[0].auth->debug);
+	wire_put_u8(out, p->stores);
+	wire_put_u8(out, strcasestr(c->scopes[0].auth->mechanisms, "SCRAM-SHA-256") != NULL);
+	put_str(out, rehash_schemes[c->scopes[0].auth->rehash_scheme]);
+	wire_put_u32(out, c->scopes[0].auth->rehash_rounds);
 	arena_free(&a);
 }
 
@@ -293,6 +297,10 @@ struct worker_config *config_import_worker(struct span blob, struct err *err)
 		goto fail;
 	wc->allow_weak_schemes = wire_get_u8(&r) != 0;
 	wc->debug = wire_get_u8(&r) != 0;
+	wc->stores = wire_get_u8(&r) != 0;
+	wc->scram = wire_get_u8(&r) != 0;
+	wc->rehash_scheme = get_text(&r, &wc->arena);
+	wc->rehash_rounds = wire_get_u32(&r);
 	if (wire_done(&r))
 		return wc;
 	err_set(err, EX_SOFTWARE, "the configuration for the worker is damaged");

@@ -231,15 +231,30 @@ static void read_args_file(struct load *l, struct config_pool *p)
 		load_error(l, p->place, "%s", err.text);
 }
 
-static void assign_pool(struct load *l, struct config_db *db)
+/* One-time passwords are used up, so the next one must be stored; any passdb may have them. */
+static bool wants_store(const struct load *l, const struct config_db *db, bool passdb)
+{
+	struct span word, offered = span_of(l->c->blocks[0].auth->mechanisms);
+	if (!passdb)
+		return false;
+	while (span_word(&offered, " ,\t", &word)) {
+		if (span_eq_ci(word, SPAN_LIT("OTP")))
+			return true;
+	}
+	return db->set->rehash;
+}
+
+static void assign_pool(struct load *l, struct config_db *db, bool passdb)
 {
 	struct config *c = l->c;
 	if (db->spec != NULL && (db->spec->use & DRIVER_IN_FRONT) != 0)
 		return;
 	struct config_pool p = pool_of(l, db);
+	p.stores = wants_store(l, db, passdb);
 	for (size_t i = 0; i < c->pool_count; i++) {
 		if (same_pool(&c->pools[i], &p)) {
 			db->pool = (int)i;
+			c->pools[i].stores = c->pools[i].stores || p.stores;
 			return;
 		}
 	}
@@ -254,8 +269,8 @@ void load_pools(struct load *l)
 	for (size_t i = 0; i < l->c->block_count; i++) {
 		struct config_block *b = &l->c->blocks[i];
 		for (size_t j = 0; j < b->passdb_count; j++)
-			assign_pool(l, &b->passdbs[j]);
+			assign_pool(l, &b->passdbs[j], true);
 		for (size_t j = 0; j < b->userdb_count; j++)
-			assign_pool(l, &b->userdbs[j]);
+			assign_pool(l, &b->userdbs[j], false);
 	}
 }

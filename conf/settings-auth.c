@@ -51,6 +51,12 @@ static const struct setting auth_rows[] = {
     ROW(allow_weak_schemes, BOOL, "auth_allow_weak_schemes", "no",
 	"Accept passwords kept in schemes that are easily broken (MD5, DES). With --dovecot: yes, "
 	"as Dovecot 2.3 does."),
+    ROW(rehash_scheme, ENUM, "auth_rehash_scheme", "ARGON2ID",
+	"What passdbs with rehash = yes bring weaker stored passwords to.",
+	.choices = "ARGON2ID ARGON2I BLF-CRYPT SHA512-CRYPT SHA256-CRYPT"),
+    ROW(rehash_rounds, UINT, "auth_rehash_rounds", "0",
+	"The cost of such a hash, as authctl pw -r; what was made with less is made anew. 0: the "
+	"scheme's default."),
     ROW(cache_size, SIZE, "auth_cache_size", "0",
 	"Memory for cached answers of passdbs and userdbs, with all that belongs to them. 0: no "
 	"cache, "
@@ -108,6 +114,9 @@ static const struct setting auth_rows[] = {
     ROW(policy_log_only, BOOL, "auth_policy_log_only", "no",
 	"Log what the policy server says, and do nothing about it." LATER),
 };
+
+const char *const rehash_schemes[] = {
+    "ARGON2ID", "ARGON2I", "BLF-CRYPT", "SHA512-CRYPT", "SHA256-CRYPT", NULL};
 
 const struct setting_table auth_settings_table = {
     .name = "auth",

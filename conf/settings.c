@@ -44,6 +44,9 @@ static const struct setting process_rows[] = {
     ROW(process_settings, hash_memory_limit, SIZE, "hash_memory_limit", "512 M",
 	"Memory that password hashing may use at one time, all workers together. A login waits "
 	"while there is none left."),
+    ROW(process_settings, hash_time_limit, TIME, "hash_time_limit", "30 secs",
+	"A stored hash whose parameters say that it would take longer, by a rough guess, is not "
+	"tried: the login fails for the time being, and the log says why. 0: no limit."),
     ROW(process_settings, hash_lanes, UINT, "hash_lanes", "0",
 	"Threads that hash passwords, in each worker. 0: as many as the machine has cores."),
     ROW(process_settings, verbose_proctitle, BOOL, "verbose_proctitle", "no",
@@ -110,6 +113,13 @@ static const struct setting passdb_rows[] = {
     ROW(db_settings, pass, BOOL, "pass", "no",
 	"After a success here the next passdb must succeed too. Write result_success = continue "
 	"instead."),
+    ROW(db_settings, rehash, BOOL, "rehash", "no",
+	"After a login with a plaintext password, put a hash by auth_rehash_scheme in the place of "
+	"a "
+	"stored one that is weaker. The driver must be able to (sql, passwd-file). What other "
+	"mechanisms need (CRAM-MD5, SCRAM-SHA-256 ...) is left alone, but of a password kept in "
+	"plain "
+	"text they are deprived."),
 };
 const struct setting_table passdb_settings_table = TABLE(passdb_rows, db_settings, "passdb");
 

@@ -21,14 +21,14 @@ enum driver_can {
 	CAN_VERIFY = 1 << 0, /* judges a password itself (PAM, LDAP bind) */
 	CAN_SHOW = 1 << 1,   /* shows the entry; the worker compares the password */
 	CAN_LIST = 1 << 2,   /* lists its users */
+	CAN_STORE = 1 << 3,  /* puts another password in the place of a stored one */
 };
 
 /* How many questions run at once, and on how many states. */
 enum driver_lanes {
 	LANES_SHARED,  /* one state, any number of threads; ask() must not block (memory only) */
 	LANES_OWN,     /* each lane has a state of its own: one connection each */
-	LANES_PROCESS, /* one question at a time in each process (libraries that keep global state)
-			*/
+	LANES_PROCESS, /* one question at a time in each process: libraries with global state */
 };
 
 enum question_kind {
@@ -69,6 +69,7 @@ struct question {
 	struct fields tell; /* out: for the mechanism alone (OAUTHBEARER), never extra fields */
 };
 
+struct replacement; /* drivers/replacement.h */
 /* Takes the next listed name; false: stop, nobody listens any more. May block. */
 typedef bool driver_emit(void *ctx, struct span user);
 
@@ -90,14 +91,17 @@ struct driver {
 	/*
 	 * Answers one question: VERDICT_OK (entry found, or password right),
 	 * UNKNOWN_USER, MISMATCH, DISABLED, EXPIRED, NEXT, NO_SCHEME (to ASK_PASSDB:
-	 * it can verify only), or INTERNAL with q->err when the backend could not
-	 * answer.
+	 * it can verify only), or INTERNAL with q->err when the backend does not answer.
 	 */
 	enum verdict (*ask)(void *state, struct question *q);
 
 	/* Calls emit for each user name. false and *err when the list is not complete. */
 	bool (*list)(
 	    void *state, const struct vars *vars, driver_emit *emit, void *ctx, struct err *err);
+
+	/* With CAN_STORE; may block. OK, MISMATCH (it is r->old no more), UNKNOWN_USER, INTERNAL.
+	 */
+	enum verdict (*store)(void *state, struct question *q, const struct replacement *r);
 
 	/*
 	 * VAR_BIT()s that ask() reads beyond VAR_USER and the templates in the

@@ -20,6 +20,7 @@ extern const struct driver_spec spec_pam, spec_passwd, spec_shadow, spec_checkpa
 struct driver_limits {
 	unsigned first_valid_uid, last_valid_uid; /* whom a list of the system's users shows; 0: no
 						     end */
+	bool stores; /* store() will be called: some setting wants it */
 };
 extern struct driver_limits driver_limits;
 

@@ -346,6 +346,20 @@ struct pf_table *pf_store_get(struct pf_store *s, const char *path, struct err *
 	return t;
 }
 
+void pf_store_reload(struct pf_store *s, const char *path)
+{
+	struct stat st;
+	pthread_mutex_lock(&s->lock);
+	struct pf_file *f = find(s, path);
+	f->used_at = clock_ms();
+	/* one that is being loaded may be the old one; it is looked at again within a second */
+	if (!f->loading && stat(path, &st) == 0) {
+		load(s, f, st.st_size);
+		f->checked_at = f->used_at;
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
 void pf_store_watch(struct pf_store *s)
 {
 	pthread_mutex_lock(&s->lock);

@@ -20,6 +20,9 @@ void pf_store_free(struct pf_store **store);
  */
 struct pf_table *pf_store_get(struct pf_store *s, const char *path, struct err *err) MUST_CHECK;
 
+/* This process has just changed the file: what it holds now counts at once. */
+void pf_store_reload(struct pf_store *s, const char *path);
+
 /* Call it every second: a changed file is found before somebody asks for it. */
 void pf_store_watch(struct pf_store *s);
 

@@ -125,6 +125,14 @@ static void parse_line(struct span line, struct pf_line *out)
 	}
 }
 
+bool pf_line_parse(struct span line, struct pf_line *out)
+{
+	if (line.len == 0 || line.ptr[0] == '#' || line.ptr[0] == ':' || line.ptr[0] == '\r')
+		return false;
+	parse_line(line, out);
+	return true;
+}
+
 /* ---- the index ---- */
 
 static uint64_t hash_user(const struct pf_table *t, struct span user)
@@ -187,10 +195,7 @@ static bool line_is_valid(struct pf_table *t, const struct pf_line *l)
 static void add_line(struct pf_table *t, size_t at, struct span line)
 {
 	struct pf_line l;
-	if (line.len == 0 || line.ptr[0] == '#' || line.ptr[0] == ':' || line.ptr[0] == '\r')
-		return;
-	parse_line(line, &l);
-	if (!line_is_valid(t, &l))
+	if (!pf_line_parse(line, &l) || !line_is_valid(t, &l))
 		return;
 	uint64_t h = hash_user(t, l.user);
 	struct slot *s = find_slot(t, l.user, h);

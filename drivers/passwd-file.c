@@ -6,6 +6,8 @@
 #include "drivers/passwd-file.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
@@ -35,12 +37,15 @@ static const struct setting rows[] = {
 static const struct setting_table table = {
     "passwd-file", rows, ARRAY_LEN(rows), sizeof(struct passwd_file_settings)};
 
+static const char *passwd_file_writes(const void *settings, struct arena *a);
+
 const struct driver_spec spec_passwd_file = {
     .name = "passwd-file",
     .use = DRIVER_PASSDB | DRIVER_USERDB,
     .args = ARGS_WORDS,
     .rest = "path",
     .settings = &table,
+    .writes = passwd_file_writes,
 };
 
 struct passwd_file {
@@ -72,8 +77,7 @@ static bool path_is_tame(struct span path)
 	return true;
 }
 
-/* OK with a referenced table, UNKNOWN_USER or INTERNAL with q->err. */
-static enum verdict find_table(struct passwd_file *pf, struct question *q, struct pf_table **out)
+static enum verdict find_path(struct passwd_file *pf, struct question *q, const char **out)
 {
 	struct span path = template_expand(
 	    pf->set->path, q->vars, q->arena, pf->one ? NULL : escape_path, NULL, &q->err);
@@ -83,12 +87,23 @@ static enum verdict find_table(struct passwd_file *pf, struct question *q, struc
 		err_set(&q->err, 0, "unknown user (his name makes no file name)");
 		return VERDICT_UNKNOWN_USER;
 	}
+	*out = arena_cstr(q->arena, path);
+	return VERDICT_OK;
+}
+
+/* OK with a referenced table, UNKNOWN_USER or INTERNAL with q->err. */
+static enum verdict find_table(struct passwd_file *pf, struct question *q, struct pf_table **out)
+{
+	const char *path;
+	enum verdict v = find_path(pf, q, &path);
+	if (v != VERDICT_OK)
+		return v;
 	struct err err = {0};
-	*out = pf_store_get(pf->store, arena_cstr(q->arena, path), &err);
+	*out = pf_store_get(pf->store, path, &err);
 	if (*out != NULL)
 		return VERDICT_OK;
 	if (!pf->one && (err.code == ENOENT || err.code == ENOTDIR)) {
-		err_set(&q->err, 0, "unknown user (no passwd-file %.*s)", SPAN_ARG(path));
+		err_set(&q->err, 0, "unknown user (no passwd-file %s)", path);
 		return VERDICT_UNKNOWN_USER;
 	}
 	q->err = err;
@@ -110,11 +125,16 @@ static struct span escape_name(void *ctx UNUSED, struct arena *a, struct span va
 	return span_make(out, n);
 }
 
+static struct span line_name(struct passwd_file *pf, struct question *q)
+{
+	return template_expand(
+	    pf->set->username_format, q->vars, q->arena, escape_name, NULL, &q->err);
+}
+
 static enum verdict find_line(
     struct passwd_file *pf, struct question *q, const struct pf_table *t, struct pf_line *line)
 {
-	struct span name = template_expand(
-	    pf->set->username_format, q->vars, q->arena, escape_name, NULL, &q->err);
+	struct span name = line_name(pf, q);
 	if (name.ptr == NULL)
 		return VERDICT_INTERNAL;
 	if (pf_table_find(t, name, line))
@@ -256,6 +276,43 @@ static enum verdict passwd_file_ask(void *state, struct question *q)
 	return v;
 }
 
+static enum verdict passwd_file_store(void *state, struct question *q, const struct replacement *r)
+{
+	struct passwd_file *pf = state;
+	const char *path;
+	enum verdict v = find_path(pf, q, &path);
+	if (v != VERDICT_OK)
+		return v;
+	struct span name = line_name(pf, q);
+	if (name.ptr == NULL)
+		return VERDICT_INTERNAL;
+	v = pf_replace(path, name, r, q->deadline_ms, &q->err);
+	/* also after a mismatch: then what is in memory is old */
+	pf_store_reload(pf->store, path);
+	return v;
+}
+
+/* Where store() writes: in the file's directory, or below what the path's variables are under. */
+static const char *passwd_file_writes(const void *settings, struct arena *a)
+{
+	static const struct vars none;
+	const struct passwd_file_settings *set = settings;
+	struct span path = span_of(template_text(set->path));
+	char real[PATH_MAX];
+	if (template_is_constant(set->path)) {
+		struct err err = {0};
+		path = template_expand(set->path, &none, a, NULL, NULL, &err);
+		if (path.ptr == NULL)
+			return NULL;
+		if (realpath(arena_cstr(a, path), real) != NULL)
+			path = span_of(real);
+	} else {
+		path = span_first(path, (size_t)span_find(path, '%'));
+	}
+	ssize_t slash = span_rfind(path, '/');
+	return slash >= 0 ? arena_cstr(a, span_first(path, slash > 0 ? (size_t)slash : 1)) : NULL;
+}
+
 static struct span unescape_name(struct arena *a, struct span name)
 {
 	if (span_find(name, '\\') < 0)
@@ -323,11 +380,12 @@ static uint64_t passwd_file_version(void *state)
 const struct driver driver_passwd_file = {
     .abi = DRIVER_ABI,
     .spec = &spec_passwd_file,
-    .can = CAN_SHOW | CAN_LIST,
+    .can = CAN_SHOW | CAN_LIST | CAN_STORE,
     .lanes = LANES_SHARED,
     .open = passwd_file_open,
     .ask = passwd_file_ask,
     .list = passwd_file_list,
+    .store = passwd_file_store,
     .needs = passwd_file_needs,
     .version = passwd_file_version,
     .close = passwd_file_close,

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 
 #include "base/err.h"
+#include "base/secret.h"
+#include "base/verdict.h"
 #include "base/span.h"
 
 /* What tells one version of a file from the next. */
@@ -35,6 +37,9 @@ struct pf_line {
 	const char *extra_prefix; /* "userdb_mail=" for the old form; else "" */
 };
 
+/* A line without its end; false: it is a comment or has no user. */
+bool pf_line_parse(struct span line, struct pf_line *out);
+
 struct pf_stamp pf_stamp_of(const struct stat *st);
 bool pf_stamp_eq(const struct pf_stamp *a, const struct pf_stamp *b);
 
@@ -57,6 +62,15 @@ bool pf_table_is_cut(const struct pf_table *t);
 bool pf_table_find(const struct pf_table *t, struct span user, struct pf_line *out) MUST_CHECK;
 /* The users in the file's order; start with *at = 0. */
 bool pf_table_next(const struct pf_table *t, size_t *at, struct pf_line *out) MUST_CHECK;
+
+/*
+ * Puts a new password into the file (passwd-file-replace.c): OK, MISMATCH
+ * (the user's is not r->old any more), UNKNOWN_USER or INTERNAL and *err. The
+ * file is replaced whole, all other bytes, its owner, mode and attributes kept.
+ */
+struct replacement;
+enum verdict pf_replace(const char *path, struct span user, const struct replacement *r,
+    int64_t deadline_ms, struct err *err) MUST_CHECK;
 
 enum { PF_SETTLE_MS = 250 };
 /* It may still be being written: last changed less than PF_SETTLE_MS ago. */

@@ -16,6 +16,7 @@ enum token { TOKEN_START, TOKEN_OPERATOR, TOKEN_WORD, TOKEN_KEYWORD, TOKEN_LITER
 struct sql_lexer {
 	struct arena *arena;
 	enum sql_dialect dialect;
+	const struct template_sources *sources; /* variables beyond the ordinary; may be NULL */
 	struct span text;
 	size_t at;
 	struct buffer out;

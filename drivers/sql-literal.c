@@ -43,7 +43,7 @@ bool sqlx_add_param(struct sql_lexer *lx, struct template *value, bool bare, siz
 struct template *sqlx_template(struct sql_lexer *lx, struct span text, size_t at)
 {
 	struct err err = {0};
-	struct template *t = template_parse(lx->arena, text, &err);
+	struct template *t = template_parse_with(lx->arena, text, lx->sources, &err);
 	if (t == NULL)
 		err_set(lx->err, EX_CONFIG, "%s, counted from offset %zu", err.text, at);
 	return t;

@@ -432,6 +432,12 @@ static enum sql_result conn_next(
 	return SQL_ROW;
 }
 
+static uint64_t conn_changed(void *handle)
+{
+	const struct conn *c = handle;
+	return c->running != NULL ? mysql_stmt_affected_rows(c->running->st) : 0;
+}
+
 static bool conn_finish(void *handle)
 {
 	struct conn *c = handle;
@@ -449,6 +455,7 @@ const struct sql_backend sql_backend = {
     .dialect = conn_dialect,
     .execute = conn_execute,
     .next = conn_next,
+    .changed = conn_changed,
     .finish = conn_finish,
     .close = conn_close,
 };

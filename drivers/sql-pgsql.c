@@ -34,8 +34,9 @@ struct conn {
 	int64_t until;
 	bool unnamed; /* something between us and the server loses prepared statements */
 	struct statement slots[SQL_SLOTS];
-	PGresult *row; /* the first, which execute() has waited for */
-	bool at_end;   /* no result is under way */
+	PGresult *row;	  /* the first, which execute() has waited for */
+	bool at_end;	  /* no result is under way */
+	uint64_t changed; /* rows, by the last statement */
 };
 
 /* ---- waiting ---- */
@@ -271,6 +272,12 @@ static bool recover(struct conn *c, struct statement *s, const char *state)
 	return true;
 }
 
+static void note_changed(struct conn *c, PGresult *r)
+{
+	uint64_t n;
+	c->changed = span_to_u64(span_of(PQcmdTuples(r)), &n) ? n : 0;
+}
+
 /* One round: prepared when it must be, sent, the first result waited for. */
 static enum sql_result attempt(struct conn *c, const struct sql_query *q, const char *const *values,
     bool *again, struct err *err)
@@ -291,6 +298,7 @@ static enum sql_result attempt(struct conn *c, const struct sql_query *q, const 
 	enum sql_result result = SQL_ROW;
 	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
 		s->prepared = s->prepared || preparing;
+		note_changed(c, r);
 		*again = preparing;
 	} else {
 		set_error(c, PQresultErrorMessage(r), err);
@@ -360,6 +368,8 @@ static enum sql_result conn_next(
 		return SQL_ROW;
 	}
 	enum sql_result result = SQL_END;
+	if (r != NULL)
+		note_changed(c, r);
 	if (r != NULL && PQresultStatus(r) != PGRES_TUPLES_OK) {
 		set_error(c, PQresultErrorMessage(r), err);
 		result = refused(c, sqlstate(r));
@@ -367,6 +377,11 @@ static enum sql_result conn_next(
 	PQclear(r);
 	c->at_end = true;
 	return drain(c) ? result : lost(c, err);
+}
+
+static uint64_t conn_changed(void *handle)
+{
+	return ((struct conn *)handle)->changed;
 }
 
 static bool conn_finish(void *handle)
@@ -384,6 +399,7 @@ const struct sql_backend sql_backend = {
     .dialect = conn_dialect,
     .execute = conn_execute,
     .next = conn_next,
+    .changed = conn_changed,
     .finish = conn_finish,
     .close = conn_close,
 };

@@ -244,7 +244,13 @@ static bool step(struct sql_lexer *lx)
 struct sql_query *sql_query_parse(
     struct arena *a, enum sql_dialect dialect, struct span text, struct err *err)
 {
-	struct sql_lexer lx = {.arena = a, .dialect = dialect, .err = err};
+	return sql_query_parse_with(a, dialect, text, NULL, err);
+}
+
+struct sql_query *sql_query_parse_with(struct arena *a, enum sql_dialect dialect, struct span text,
+    const struct template_sources *sources, struct err *err)
+{
+	struct sql_lexer lx = {.arena = a, .dialect = dialect, .sources = sources, .err = err};
 	lx.text = span_make(arena_cstr(a, text), text.len);
 	lx.query = arena_alloc(a, sizeof(*lx.query));
 	bool ok = span_find(text, '\0') < 0 || sqlx_fail(&lx, 0, "there is a NUL byte");

@@ -28,9 +28,18 @@ static const struct setting rows[] = {
     {"iterate_query", SETTING_TEMPLATE, AT(iterate_query), "SELECT username, domain FROM users",
 	"Lists all users: a first column user, or the columns username and perhaps domain.", NULL,
 	0, NULL},
-    {"update_query", SETTING_TEMPLATE, AT(update_query),
-	"UPDATE users SET password = '%w' WHERE username = '%n' AND domain = '%d'",
-	"Accepted and checked; authd does not change passwords yet.", NULL, 0, NULL},
+    {"update_query", SETTING_STRING, AT(update_query),
+	"UPDATE users SET password = '%w' WHERE username = '%n' AND domain = '%d' AND "
+	"password = '%{old:password}'",
+	"Puts a new password in the place of the one that was found: for one-time passwords, and "
+	"for "
+	"rehash in the passdb. %w or %{new:password} is the new one with its {SCHEME}, "
+	"%{old:password} the old one as it was found: with it in the WHERE, a password that "
+	"somebody "
+	"else has changed meanwhile stays. %{new:scram_sha_256}: what SCRAM-SHA-256 needs to know "
+	"of "
+	"the new one, or empty.",
+	NULL, 0, NULL},
     {"default_pass_scheme", SETTING_STRING, AT(default_pass_scheme), "MD5",
 	"The scheme of passwords without a {SCHEME} in front.", NULL, SETTING_REQUIRED, NULL},
     {"multiple_passwords", SETTING_BOOL, AT(multiple_passwords), "no",
@@ -85,6 +94,39 @@ static struct sql_query *check_query(struct arena *a, enum sql_dialect dialect, 
 	return q;
 }
 
+/* ---- update_query: what it has beyond the others ---- */
+
+static bool note_source(void *ctx, struct span name, struct span argument, struct err *err)
+{
+	struct sql_settings *set = ctx;
+	bool old = span_eq_str(name, "old");
+	if (old && span_eq_str(argument, "password"))
+		set->update_compares = true;
+	else if (old ||
+		 !(span_eq_str(argument, "password") || span_eq_str(argument, "scram_sha_256")))
+		return err_set(err, 0,
+		    "there are %%{old:password}, %%{new:password} and "
+		    "%%{new:scram_sha_256}");
+	return true;
+}
+
+static struct sql_query *check_update(
+    struct sql_settings *set, struct arena *a, enum sql_dialect dialect, struct err *err)
+{
+	static const char *const names[] = {"old", "new", NULL};
+	const struct template_sources sources = {.names = names, .note = note_source, .ctx = set};
+	struct sql_query *q =
+	    sql_query_parse_with(a, dialect, span_of(set->update_query), &sources, err);
+	if (q == NULL)
+		return NULL;
+	q->slot = SQL_UPDATE;
+	q->shows_password = true;
+	for (size_t i = 0; i < q->count; i++)
+		set->update_needs |= template_needs(q->params[i].value);
+	set->update_needs &= ~VAR_BIT(VAR_PASSWORD); /* %w is the new one here */
+	return q;
+}
+
 static void check(void *settings, struct arena *a, driver_complain *complain, void *ctx)
 {
 	struct sql_settings *set = settings;
@@ -101,24 +143,26 @@ static void check(void *settings, struct arena *a, driver_complain *complain, vo
 	    [SQL_PASSWORD] = {"password_query", set->password_query},
 	    [SQL_USER] = {"user_query", set->user_query},
 	    [SQL_ITERATE] = {"iterate_query", set->iterate_query},
-	    [SQL_SLOTS] = {"update_query", set->update_query},
+	    [SQL_UPDATE] = {"update_query", NULL},
 	};
 	set->kind = b->kind;
 	set->to = sql_connect_parse(a, b->kind, span_of(set->connect), &err);
 	if (set->to == NULL)
 		complain(ctx, "connect", err.text);
 	for (unsigned i = 0; i < ARRAY_LEN(queries); i++) {
-		struct sql_query *q = check_query(a, b->dialect, i, queries[i].text, &err);
+		struct sql_query *q = i == SQL_UPDATE
+					  ? check_update(set, a, b->dialect, &err)
+					  : check_query(a, b->dialect, i, queries[i].text, &err);
 		if (q == NULL)
 			complain(ctx, queries[i].row, err.text);
-		if (i == SQL_SLOTS)
-			continue;
 		set->queries[i] = q;
 		if (q != NULL && set->to != NULL && q->double_quoted)
 			set->to->double_quoted = true;
 		if (b->dialect == SQL_MYSQL)
 			set->plain_queries[i] =
-			    check_query(a, SQL_MYSQL_NO_ESCAPES, i, queries[i].text, NULL);
+			    i == SQL_UPDATE
+				? check_update(set, a, SQL_MYSQL_NO_ESCAPES, NULL)
+				: check_query(a, SQL_MYSQL_NO_ESCAPES, i, queries[i].text, NULL);
 	}
 }
 

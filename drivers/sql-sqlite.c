@@ -200,6 +200,11 @@ static enum sql_result conn_next(
 	return SQL_ROW;
 }
 
+static uint64_t conn_changed(void *handle)
+{
+	return (uint64_t)sqlite3_changes(((struct conn *)handle)->db);
+}
+
 static bool conn_finish(void *handle)
 {
 	struct conn *c = handle;
@@ -218,6 +223,7 @@ const struct sql_backend sql_backend = {
     .dialect = conn_dialect,
     .execute = conn_execute,
     .next = conn_next,
+    .changed = conn_changed,
     .finish = conn_finish,
     .close = conn_close,
 };

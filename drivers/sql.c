@@ -4,12 +4,14 @@
  * question goes to one host after the other while its time lasts; that the
  * user does not exist is only said when a server said so.
  */
+#include <stdatomic.h>
 #include <sysexits.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/wheel.h"
 #include "drivers/drivers.h"
+#include "drivers/replacement.h"
 #include "drivers/sql-row.h"
 
 enum {
@@ -24,12 +26,26 @@ struct sql {
 
 /* ---- one statement ---- */
 
-static bool expand(const struct sql_query *q, const struct vars *vars, struct arena *a,
-    struct sql_value *values, struct err *err)
+/* %{old:...} and %{new:...} of update_query */
+static struct span replacement_value(
+    void *ctx, struct arena *a UNUSED, struct span name, struct span argument)
 {
+	const struct replacement *r = ctx;
+	if (r == NULL)
+		return SPAN_NULL;
+	if (span_eq_str(name, "old"))
+		return secret_reveal(r->old);
+	return secret_reveal(span_eq_str(argument, "password") ? r->password : r->scram_sha_256);
+}
+
+static bool expand(const struct sql_query *q, const struct vars *vars, const struct replacement *r,
+    struct arena *a, struct sql_value *values, struct err *err)
+{
+	const struct template_hooks hooks = {
+	    .source = replacement_value, .source_ctx = (void *)(uintptr_t)r};
 	for (size_t i = 0; i < q->count; i++) {
 		values[i].bare = q->params[i].bare;
-		values[i].bytes = template_expand(q->params[i].value, vars, a, NULL, NULL, err);
+		values[i].bytes = template_expand_with(q->params[i].value, vars, a, &hooks, err);
 		if (values[i].bytes.ptr == NULL)
 			return false;
 	}
@@ -49,14 +65,15 @@ static const struct sql_query *pick_query(
 }
 
 static enum sql_result execute(const struct sql *s, struct sql_conn *c, unsigned slot,
-    const struct vars *vars, struct arena *a, int64_t until, struct err *err)
+    const struct vars *vars, const struct replacement *replace, struct arena *a, int64_t until,
+    struct err *err)
 {
 	struct err why = {0};
 	const struct sql_query *q = pick_query(s, c, slot, err);
 	if (q == NULL)
 		return SQL_FAILED;
 	struct sql_value *values = arena_alloc(a, (q->count + 1) * sizeof(*values));
-	if (!expand(q, vars, a, values, err))
+	if (!expand(q, vars, replace, a, values, err))
 		return SQL_FAILED;
 	enum sql_result r = sql_backend.execute(c->handle, q, values, until, &why);
 	if (r == SQL_FAILED && q->shows_password)
@@ -135,7 +152,7 @@ static enum sql_result look(struct lookup *l)
 		if (c == NULL)
 			return r;
 		q->err = (struct err){0};
-		r = execute(l->sql, c, l->slot, q->vars, q->arena, t.until, &q->err);
+		r = execute(l->sql, c, l->slot, q->vars, NULL, q->arena, t.until, &q->err);
 		if (r == SQL_ROW)
 			r = take_rows(l, c, t.until);
 		end_attempt(&t, c, r, &q->err);
@@ -191,6 +208,54 @@ static enum verdict sql_ask(void *state, struct question *q)
 	}
 }
 
+/* ---- storing ---- */
+
+/* Rows that an UPDATE returns say nothing that its number of rows does not. */
+static enum sql_result skip_rows(struct sql_conn *c, struct question *q, int64_t until)
+{
+	struct sql_row row;
+	enum sql_result r;
+	while ((r = sql_backend.next(c->handle, q->arena, &row, until, &q->err)) == SQL_ROW)
+		continue;
+	return r;
+}
+
+/* Once: of a connection that is lost meanwhile nobody knows whether it was done. */
+static enum sql_result update(
+    struct sql *s, struct question *q, const struct replacement *r, uint64_t *changed)
+{
+	int64_t now = clock_ms();
+	struct sql_try t = {.pool = s->pool,
+	    .deadline = q->deadline_ms > 0 ? q->deadline_ms : now + NO_DEADLINE_MS};
+	struct vars vars = *q->vars;
+	vars.password = r->password;
+	struct sql_conn *c = sql_pool_take(&t, &q->err);
+	if (c == NULL)
+		return SQL_LOST;
+	q->err = (struct err){0};
+	enum sql_result result = execute(s, c, SQL_UPDATE, &vars, r, q->arena, t.until, &q->err);
+	if (result == SQL_ROW)
+		result = skip_rows(c, q, t.until);
+	*changed = result == SQL_END ? sql_backend.changed(c->handle) : 0;
+	end_attempt(&t, c, result, &q->err);
+	return result;
+}
+
+static enum verdict sql_store(void *state, struct question *q, const struct replacement *r)
+{
+	struct sql *s = state;
+	uint64_t changed = 0;
+	if (s->set->multiple_passwords && !s->set->update_compares) {
+		err_set(&q->err, EX_CONFIG,
+		    "update_query needs %%{old:password} in its WHERE to tell "
+		    "the user's several passwords apart");
+		return VERDICT_INTERNAL;
+	}
+	if (update(s, q, r, &changed) != SQL_END)
+		return VERDICT_INTERNAL;
+	return changed > 0 ? VERDICT_OK : VERDICT_MISMATCH;
+}
+
 /* ---- listing ---- */
 
 static enum sql_result list_rows(
@@ -229,7 +294,7 @@ static bool sql_list(
 	/* as for a lookup; but once rows were taken there is no second attempt */
 	while ((r == SQL_LOST || r == SQL_TIMEOUT) && (c = sql_pool_take(&t, err)) != NULL) {
 		*err = (struct err){0};
-		r = execute(s, c, SQL_ITERATE, vars, &a, t.until, err);
+		r = execute(s, c, SQL_ITERATE, vars, NULL, &a, t.until, err);
 		if (r == SQL_ROW) {
 			r = list_rows(c, emit, ctx, (int64_t)s->set->to->read_timeout, err);
 			end_attempt(&t, c, r, err);
@@ -243,6 +308,15 @@ static bool sql_list(
 
 /* ---- the driver ---- */
 
+static void warn_of_update(const struct sql_settings *set)
+{
+	static atomic_flag said = ATOMIC_FLAG_INIT; /* each lane opens the driver */
+	if (driver_limits.stores && !set->update_compares && !atomic_flag_test_and_set(&said))
+		log_warning(
+		    "sql: update_query has no %%{old:password} in its WHERE: a password that "
+		    "is changed at the same moment by something else may be lost");
+}
+
 static void *sql_open(const void *settings, struct err *err)
 {
 	const struct sql_settings *set = settings;
@@ -253,7 +327,15 @@ static void *sql_open(const void *settings, struct err *err)
 	struct sql *s = mem_alloc(sizeof(*s));
 	s->set = set;
 	s->pool = sql_pool_open(set);
+	warn_of_update(set);
 	return s;
+}
+
+/* What a lookup reads is in the settings' templates; this is for store(). */
+static uint64_t sql_needs(void *state)
+{
+	const struct sql *s = state;
+	return driver_limits.stores ? s->set->update_needs : 0;
 }
 
 static void sql_close(void *state)
@@ -267,10 +349,12 @@ extern const struct driver authd_driver;
 const struct driver authd_driver = {
     .abi = DRIVER_ABI,
     .spec = &spec_sql,
-    .can = CAN_SHOW | CAN_LIST,
+    .can = CAN_SHOW | CAN_LIST | CAN_STORE,
     .lanes = LANES_OWN,
     .open = sql_open,
     .ask = sql_ask,
     .list = sql_list,
+    .store = sql_store,
+    .needs = sql_needs,
     .close = sql_close,
 };

@@ -36,6 +36,9 @@ struct sql_query {
 /* NULL and *err, with an offset in the text, where a variable cannot be a value. */
 struct sql_query *sql_query_parse(
     struct arena *a, enum sql_dialect dialect, struct span text, struct err *err) MUST_CHECK;
+/* The same with variables that this query alone has. */
+struct sql_query *sql_query_parse_with(struct arena *a, enum sql_dialect dialect, struct span text,
+    const struct template_sources *sources, struct err *err) MUST_CHECK;
 
 /* ---- sql-connect.c: the connect string ---- */
 
@@ -62,15 +65,19 @@ struct sql_connect *sql_connect_parse(
 
 /* ---- sql-settings.c ---- */
 
-enum { SQL_PASSWORD, SQL_USER, SQL_ITERATE, SQL_SLOTS };
+enum { SQL_PASSWORD, SQL_USER, SQL_ITERATE, SQL_UPDATE, SQL_SLOTS };
 
 struct sql_settings {
 	const char *driver, *connect;
-	struct template *password_query, *user_query, *iterate_query, *update_query;
+	struct template *password_query, *user_query, *iterate_query;
+	const char *update_query; /* a template with variables of its own */
 	const char *default_pass_scheme;
 	bool multiple_passwords;
 	bool userdb_warning_disable;
 	/* completed by the check */
+	bool update_compares; /* %{old:password} is in it: it changes nothing else than what was
+				 seen */
+	uint64_t update_needs;
 	enum sql_backend_kind kind;
 	struct sql_connect *to;
 	struct sql_query *queries[SQL_SLOTS];
@@ -113,6 +120,8 @@ struct sql_backend {
 	/* SQL_ROW or SQL_END; the row lives in the arena */
 	enum sql_result (*next)(
 	    void *conn, struct arena *a, struct sql_row *row, int64_t until, struct err *err);
+	/* After SQL_END: how many rows the statement has changed. */
+	uint64_t (*changed)(void *conn);
 	/* Ends the result, however much of it was taken. false: close the connection. */
 	bool (*finish)(void *conn);
 	void (*close)(void *conn);

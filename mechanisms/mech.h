@@ -39,7 +39,9 @@ enum mech_next {
 		      */
 	MECH_CREDENTIAL, /* fetch io->user's credential in io->scheme, call again with io->verdict
 			  */
-	MECH_DONE,	 /* io->user is authenticated (by verdict or by the mechanism itself) */
+	MECH_STORE, /* put io->replacement in the place of io->credential (io->scheme), call again
+		       with io->verdict: OK, MISMATCH (somebody was quicker) or INTERNAL */
+	MECH_DONE,  /* io->user is authenticated (by verdict or by the mechanism itself) */
 };
 
 /* What a mechanism may know of the connection that it runs on. */
@@ -59,7 +61,7 @@ struct mech_io {
 	/* in: the client's message; in.ptr == NULL at the start when there is no initial response
 	 */
 	struct span in;
-	/* in: answer to MECH_VERIFY and MECH_CREDENTIAL */
+	/* in: answer to MECH_VERIFY, MECH_CREDENTIAL and MECH_STORE */
 	enum verdict verdict;
 	struct secret credential; /* with VERDICT_OK: the value in io->scheme, decoded */
 	struct fields told;	  /* with a verdict: what a driver says to the mechanism alone */
@@ -69,9 +71,10 @@ struct mech_io {
 	struct span user; /* authentication identity */
 	struct span authzid; /* authorisation identity when it differs: a master login */
 	struct secret password;
-	const char *scheme;    /* MECH_CREDENTIAL */
-	const char *why;       /* MECH_FAIL: static text for the log, "invalid input" */
-	struct fields *fields; /* fields that the mechanism itself sets (DOVECOT-TOKEN) */
+	struct secret replacement; /* MECH_STORE: the new value, as credential is */
+	const char *scheme;	   /* MECH_CREDENTIAL, MECH_STORE */
+	const char *why;	   /* MECH_FAIL: static text for the log, "invalid input" */
+	struct fields *fields;	   /* fields that the mechanism itself sets (DOVECOT-TOKEN) */
 };
 
 struct mech {

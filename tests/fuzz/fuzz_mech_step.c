@@ -69,6 +69,8 @@ static void drive(const struct mech *m, struct mech_io *io, void *state, struct 
 			check(io->user.ptr != NULL);
 			if (next == MECH_CREDENTIAL)
 				check(io->scheme != NULL);
+			if (next == MECH_STORE)
+				check(secret_is_set(io->replacement));
 			if (next == MECH_VERIFY)
 				check(secret_is_set(io->password));
 			if (next != MECH_USER) {

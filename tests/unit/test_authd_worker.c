@@ -43,7 +43,7 @@ static void test_hello(void **state)
 	start_users(k);
 	assert_int_equal(k->hello.pid, getpid());
 	assert_true(k->hello.slots >= 256);
-	assert_int_equal(k->hello.can, CAN_VERIFY | CAN_SHOW | CAN_LIST);
+	assert_int_equal(k->hello.can, CAN_VERIFY | CAN_SHOW | CAN_LIST | CAN_STORE);
 	assert_true(k->hello.needs == VAR_BIT(VAR_USER));
 }
 

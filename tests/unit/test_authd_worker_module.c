@@ -36,7 +36,7 @@ static void test_wrong_abi(void **state)
 {
 	struct kit *k = *state;
 	compile(k, "-DABI=999");
-	expect_failure(k, "was built for driver ABI 999, but this authd has driver ABI 2");
+	expect_failure(k, "was built for driver ABI 999, but this authd has driver ABI 3");
 }
 
 static void test_wrong_name(void **state)

@@ -116,7 +116,7 @@ static inline void kit_config_error(void *ctx UNUSED, const char *message)
 /* "DIR" in text stands for the temporary directory; its only section is the worker's */
 static inline void kit_export(struct kit *k, const char *text, struct buffer *blob)
 {
-	static const char *const mechs[] = {"PLAIN", NULL};
+	static const char *const mechs[] = {"PLAIN", "OTP", NULL};
 	struct config_options o = {
 	    .drivers = known_driver_specs, .mechanisms = mechs, .module_dir = k->dir};
 	struct buffer b = {0};
@@ -218,7 +218,7 @@ static inline void kit_put(struct kit *k, struct buffer *b, uint64_t serial, enu
 	channel_put_ask(b, &q, k->hello.needs);
 }
 
-/* The next answer; names of lists that come before it are counted. */
+/* The next answer; names of lists that come before it are counted, what changed is noted. */
 static inline struct channel_answer kit_answer(struct kit *k)
 {
 	struct span payload, name;
@@ -226,7 +226,11 @@ static inline struct channel_answer kit_answer(struct kit *k)
 	struct wire_reader r;
 	uint64_t serial;
 	uint8_t type;
-	while ((type = kit_frame(k, &payload)) == CHANNEL_ITEMS) {
+	while ((type = kit_frame(k, &payload)) == CHANNEL_ITEMS || type == CHANNEL_HELLO) {
+		if (type == CHANNEL_HELLO) {
+			assert_true(channel_get_hello(payload, &k->hello));
+			continue;
+		}
 		assert_true(channel_get_items(payload, &serial, &r));
 		while (r.at < r.end) {
 			name = wire_get_span(&r);
