@@ -69,6 +69,8 @@ void channel_put_ask(struct buffer *b, const struct channel_question *q, uint64_
 	channel_put_inputs(b, q, needs);
 	if (q->ask == CHANNEL_STORE)
 		wire_put_span(b, secret_reveal(q->replacement));
+	if (q->ask == CHANNEL_EXCHANGE)
+		wire_put_span(b, q->handle);
 	wire_frame_end(b, place);
 }
 
@@ -87,7 +89,9 @@ bool channel_get_ask(struct span payload, struct arena *a, struct channel_questi
 	wire_get_fields(&r, &q->passdb_fields);
 	if (q->ask == CHANNEL_STORE)
 		q->replacement = secret_of(arena_dup(a, wire_get_span(&r)));
-	return wire_done(&r) && q->ask >= CHANNEL_VERIFY && q->ask <= CHANNEL_STORE;
+	if (q->ask == CHANNEL_EXCHANGE)
+		q->handle = arena_dup(a, wire_get_span(&r));
+	return wire_done(&r) && q->ask >= CHANNEL_VERIFY && q->ask <= CHANNEL_EXCHANGE;
 }
 
 void channel_put_answer(struct buffer *b, const struct channel_answer *an)

@@ -28,7 +28,9 @@ enum channel_ask {
 			       there */
 	CHANNEL_USERDB,	    /* the user entry */
 	CHANNEL_LIST,	    /* all user names */
-	CHANNEL_STORE, /* .replacement in the place of .password, both in .scheme; asked once */
+	CHANNEL_STORE,	  /* .replacement in the place of .password, both in .scheme; asked once */
+	CHANNEL_EXCHANGE, /* a client's message (.password) of the mechanism .scheme, whose
+			     exchange .handle names; the answer is .credential and .tell */
 };
 
 enum channel_ask_flags {
@@ -37,6 +39,7 @@ enum channel_ask_flags {
 	ASK_NOPASSWORD = 1 << 1,   /* VERIFY: default_fields said nopassword */
 	ASK_RESOLVE_HOST = 1 << 3, /* a proxy's host is wanted as an address too (hostip) */
 	ASK_NO_DUMMY = 1 << 2,	   /* VERIFY: an unknown user need not cost a hash here */
+	ASK_AUTHORIZE = 1 << 4,	   /* EXCHANGE: may he who has proven himself be VAR_USER? */
 };
 
 struct channel_hello {
@@ -54,8 +57,9 @@ struct channel_question {
 	int64_t deadline_ms;
 	struct span scheme;
 	struct vars vars;	     /* decoded: only the needed ones are set */
-	struct secret password;	     /* VERIFY; STORE: what is stored now */
+	struct secret password;	     /* VERIFY, EXCHANGE; STORE: what is stored now */
 	struct secret replacement;   /* STORE */
+	struct span handle;	     /* EXCHANGE; empty: a new one */
 	struct fields passdb_fields; /* with VAR_PASSDB in needs; decoded into the arena */
 };
 

@@ -250,6 +250,15 @@ const struct scope *generation_scope(const struct generation *g, struct span ser
 	return &g->scopes[config_scope_for(g->config, service) - g->config->scopes];
 }
 
+struct pool *generation_helper(struct generation *g, const char *driver)
+{
+	for (size_t i = 0; i < g->pool_count; i++) {
+		if (strcmp(g->pools[i].driver, driver) == 0)
+			return &g->pools[i];
+	}
+	return NULL;
+}
+
 const struct mech *generation_mech(const struct generation *g, struct span name)
 {
 	for (size_t i = 0; g->mechs[i] != NULL; i++) {

@@ -71,6 +71,8 @@ void generation_reap(struct front *f);	     /* end of a turn: frees what is reti
 void generation_free(struct generation *g);
 
 const struct scope *generation_scope(const struct generation *g, struct span service);
+/* The pool that a mechanism's helper runs in; NULL. */
+struct pool *generation_helper(struct generation *g, const char *driver);
 const struct mech *generation_mech(const struct generation *g, struct span name);
 
 #endif

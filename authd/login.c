@@ -185,6 +185,22 @@ static void ask_passdbs(struct request *r, const char *scheme)
 	passdb_start(r, true, scheme);
 }
 
+/* The worker that carries out the mechanism; the configuration made it a pool. */
+static void ask_helper(struct request *r)
+{
+	struct pool *p = generation_helper(r->generation, r->mech->helper);
+	if (p == NULL) {
+		auth_log_outage(r, r->mech->helper, SPAN_LIT("there is no such worker"));
+		end_internal(r);
+		return;
+	}
+	r->asking = ASKING_HELPER;
+	request_share_time(r, false);
+	pool_set_question(
+	    p, r, CHANNEL_EXCHANGE, r->io.exchange.authorize ? ASK_AUTHORIZE : 0, r->mech->name);
+	pool_ask(r);
+}
+
 static void challenge(struct request *r)
 {
 	request_set_state(r, REQUEST_CLIENT);
@@ -248,6 +264,9 @@ static void step(struct request *r)
 			return;
 		case MECH_STORE:
 			passdb_store(r);
+			return;
+		case MECH_EXCHANGE:
+			ask_helper(r);
 			return;
 		case MECH_DONE:
 			mech_done(r);
@@ -344,6 +363,29 @@ void login_continue(struct request *r, struct span data)
 	if (!message_is_legal(r, data))
 		return;
 	r->io.in = data;
+	step(r);
+}
+
+/* ---- the helper's answer ---- */
+
+void login_helper_answered(struct request *r, const struct channel_answer *an)
+{
+	struct mech_io *io = &r->io;
+	const char *helper = r->mech->helper;
+	r->asking = ASKING_NOTHING;
+	request_set_state(r, REQUEST_MECH);
+	r->mech_failed_by_verdict = an->verdict != VERDICT_OK && an->verdict != VERDICT_NEXT;
+	if (an->verdict == VERDICT_INTERNAL)
+		auth_log_outage(r, helper, an->detail);
+	else if (r->mech_failed_by_verdict)
+		auth_log_failure(r, helper, an->detail);
+	if (an->verdict != VERDICT_NEXT)
+		request_path_add(r, helper, an->verdict);
+	io->verdict = an->verdict;
+	io->exchange.message = secret_dup(&r->arena, an->credential);
+	io->exchange.handle = arena_dup(&r->arena, fields_get(&an->tell, "handle"));
+	if (an->verdict == VERDICT_OK && !io->exchange.authorize)
+		io->user = arena_dup(&r->arena, fields_get(&an->tell, "user"));
 	step(r);
 }
 

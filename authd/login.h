@@ -17,6 +17,8 @@ void login_master_known(struct request *r, const struct db_settings *set);
 void login_passdb_done(struct request *r, enum verdict v);
 /* What the mechanism wanted stored is, or is not. */
 void login_stored(struct request *r, enum verdict v);
+/* From the worker that carries out the mechanism. */
+void login_helper_answered(struct request *r, const struct channel_answer *an);
 
 /* Ends a login at once, without a delay, as a protocol error does. */
 void login_refuse_now(struct request *r, enum reply_code code, const char *reason);

@@ -24,7 +24,7 @@ enum {
 	CHANNEL_BUFFER = 1024 * 1024,
 	FRONT_FILES = 1024 * 1024,
 	WORKER_FILES = 4096,
-	ENVIRONMENT_MAX = 12,
+	ENVIRONMENT_MAX = 16,
 };
 
 /* ---- starting ---- */
@@ -44,7 +44,7 @@ static void environment_fill(struct environment *e, const struct lineup *l, cons
     const struct identity *id, unsigned files)
 {
 	static const char *const inherited[] = {
-	    "TZ", "LANG", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"};
+	    "TZ", "LANG", "KRB5_CONFIG", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"};
 	char log[LOGGING_TEXT_MAX], identity[IDENTITY_TEXT_MAX], number[24];
 	environment_add(e, SPAWN_ENV_ROLE, role);
 	logging_print(&l->log, log);

@@ -132,6 +132,9 @@ static void log_verdict(struct request *r, enum verdict v, struct span detail)
 
 static void log_held(struct request *r, enum verdict v)
 {
+	/* to a mechanism with a helper the passdbs only tell more about the user */
+	if (r->mech != NULL && r->mech->helper != NULL)
+		return;
 	if (v != VERDICT_OK && r->held.source != NULL && !r->failure_logged)
 		auth_log_failure(r, r->held.source, r->held.what);
 }

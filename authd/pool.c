@@ -81,6 +81,10 @@ struct channel_question pool_question(struct request *r)
 		q.password = r->credential;
 		q.replacement = r->io.replacement;
 	}
+	if (t->ask == CHANNEL_EXCHANGE) {
+		q.password = r->io.exchange.message;
+		q.handle = r->io.exchange.handle;
+	}
 	return q;
 }
 
@@ -238,8 +242,9 @@ static void link_dead(struct pool_link *l, const char *why)
 	size_t again = 0;
 	while ((t = TAILQ_LAST(&l->asked, ticket_list)) != NULL) {
 		ticket_clear(t);
-		if (t->tries >= TRIES_MAX || t->ask == CHANNEL_LIST ||
-		    t->ask == CHANNEL_STORE) { /* it may have been done */
+		if (t->tries >= TRIES_MAX || t->ask == CHANNEL_LIST || t->ask == CHANNEL_STORE ||
+		    t->ask == CHANNEL_EXCHANGE) {
+			/* what cannot be done twice, or goes on only where it began */
 			TAILQ_INSERT_HEAD(&given_up, t, entry);
 			continue;
 		}

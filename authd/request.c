@@ -296,6 +296,9 @@ void request_answered(struct request *r, const struct channel_answer *an)
 	case ASKING_STORE:
 		passdb_stored(r, an);
 		break;
+	case ASKING_HELPER:
+		login_helper_answered(r, an);
+		break;
 	case ASKING_NOTHING:
 		mem_panic("an answer to a request that asked nothing");
 	}

@@ -117,6 +117,7 @@ struct request {
 		ASKING_USERDB,
 		ASKING_LIST,
 		ASKING_STORE,
+		ASKING_HELPER, /* of a mechanism: MECH_EXCHANGE */
 	} asking;
 	const struct config_db *existence_db; /* the userdb behind checking_existence */
 	bool checking_existence;   /* a userdb wants to know whether a passdb has the user */

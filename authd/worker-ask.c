@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/wheel.h"
+#include "drivers/exchange.h"
 
 enum { SAMPLE_EVERY = 16 };
 
@@ -101,8 +102,7 @@ static void log_entry_error(const struct asker *as, const struct job *job, const
 	log_error("%s(%s): %s", as->driver->spec->name, user, what);
 }
 
-enum verdict asker_driver(
-    const struct asker *as, void *state, struct job *job, enum question_kind kind)
+static void question_begin(struct job *job, enum question_kind kind)
 {
 	job->q.vars.passdb = &job->q.passdb_fields;
 	job->ask = (struct question){
@@ -114,6 +114,12 @@ enum verdict asker_driver(
 	    .entry = {.fields = fields_in(&job->arena)},
 	    .tell = fields_in(&job->arena),
 	};
+}
+
+enum verdict asker_driver(
+    const struct asker *as, void *state, struct job *job, enum question_kind kind)
+{
+	question_begin(job, kind);
 	enum verdict v = as->driver->ask(state, &job->ask);
 	return v < VERDICT_COUNT ? v : VERDICT_INTERNAL;
 }
@@ -414,6 +420,31 @@ static bool userdb(struct asker *as, void *state, struct job *job)
 	return true;
 }
 
+/* What the client is sent is the answer's credential; who he is and which exchange, told apart. */
+static bool exchange(struct asker *as, void *state, struct job *job)
+{
+	struct exchange ex = {
+	    .mechanism = job->q.scheme,
+	    .handle = job->q.handle,
+	    .authorize = (job->q.flags & ASK_AUTHORIZE) != 0,
+	    .input = job->q.password,
+	};
+	if (as->driver->exchange == NULL) {
+		job_answer(job, VERDICT_INTERNAL, "driver %s carries out no mechanism",
+		    as->driver->spec->name);
+		return true;
+	}
+	question_begin(job, ASK_PASSDB);
+	enum verdict v = as->driver->exchange(state, &job->ask, &ex);
+	asker_answer(job, v < VERDICT_COUNT ? v : VERDICT_INTERNAL);
+	if (v != VERDICT_OK && v != VERDICT_NEXT)
+		return true;
+	job->answer.credential = ex.output;
+	fields_set(&job->answer.tell, SPAN_LIT("handle"), ex.handle);
+	fields_set(&job->answer.tell, SPAN_LIT("user"), ex.user);
+	return true;
+}
+
 bool asker_ask(struct asker *as, void *state, struct job *job)
 {
 	switch (job->q.ask) {
@@ -426,6 +457,8 @@ bool asker_ask(struct asker *as, void *state, struct job *job)
 	case CHANNEL_STORE:
 		asker_store(as, state, job);
 		return true;
+	case CHANNEL_EXCHANGE:
+		return exchange(as, state, job);
 	case CHANNEL_LIST: /* worker-list.c */
 		break;
 	}

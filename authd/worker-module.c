@@ -49,8 +49,8 @@ static const struct driver *check(
 		    path, d->abi, (unsigned)DRIVER_ABI);
 		return NULL;
 	}
-	if (d->spec == NULL || d->spec->name == NULL || d->open == NULL || d->ask == NULL ||
-	    d->close == NULL) {
+	if (d->spec == NULL || d->spec->name == NULL || d->open == NULL ||
+	    (d->ask == NULL && d->exchange == NULL) || d->close == NULL) {
 		err_set(err, EX_CONFIG, "%s lacks a spec, open, ask or close", path);
 		return NULL;
 	}

@@ -41,6 +41,12 @@ struct driver_spec {
 	unsigned use; /* enum driver_use */
 	enum driver_args args;
 	const char *rest;
+	/*
+	 * Words: SASL mechanisms whose exchanges it carries out for the front. It then gets a pool
+	 * when auth_mechanisms names one of them, with args made from the auth_ settings; NULL:
+	 * none.
+	 */
+	const char *mechanisms;
 	const struct setting_table *settings; /* NULL with ARGS_NONE */
 	/*
 	 * Looks at all settings together when each is right for itself, and completes the struct

@@ -264,6 +264,65 @@ static void assign_pool(struct load *l, struct config_db *db, bool passdb)
 	c->pools[c->pool_count++] = p;
 }
 
+/* ---- drivers that carry out mechanisms ---- */
+
+static bool serves_any(const struct driver_spec *spec, struct span names)
+{
+	struct span word, rest, one;
+	while (spec->mechanisms != NULL && span_word(&names, " ,\t", &word)) {
+		rest = span_of(spec->mechanisms);
+		while (span_word(&rest, " ", &one)) {
+			if (span_eq_ci(one, word))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The auth_ settings that such a driver needs, as its args. */
+static struct span helper_args(struct load *l)
+{
+	const struct auth_settings *auth = l->c->blocks[0].auth;
+	struct span keytab = SPAN_LIT(""), hostname = SPAN_LIT("");
+	if (auth->krb5_keytab[0] != '\0')
+		keytab = arena_printf(l->arena, "keytab=%s ", auth->krb5_keytab);
+	if (auth->gssapi_hostname[0] != '\0')
+		hostname = arena_printf(l->arena, "hostname=%s", auth->gssapi_hostname);
+	return arena_join(l->arena, keytab, hostname);
+}
+
+static void add_helper_pool(struct load *l, const struct driver_spec *spec)
+{
+	struct config *c = l->c;
+	struct args_report r = {
+	    l, spec->name, load_auth_place(&c->blocks[0], "auth_mechanisms"), NULL};
+	struct config_pool p = {
+	    .driver = spec->name,
+	    .args = arena_cstr(l->arena, helper_args(l)),
+	    .worker_count = 1,
+	    .worker_user = "",
+	    .spec = spec,
+	    .place = r.place,
+	};
+	const void *settings =
+	    driver_args_read(spec, span_of(p.args), SPAN_NULL, l->arena, report_args, &r);
+	if (settings != NULL && spec->module != NULL)
+		check_module(l, "auth_mechanisms", spec, settings, r.place);
+	c->pools = load_grow(l, c->pools, c->pool_count, sizeof(*c->pools));
+	c->pools[c->pool_count++] = p;
+}
+
+/* One worker: an exchange goes on where it began. */
+static void add_helper_pools(struct load *l)
+{
+	const struct driver_spec *const *d = l->options->drivers;
+	struct span names = span_of(l->c->blocks[0].auth->mechanisms);
+	for (; d != NULL && *d != NULL; d++) {
+		if (serves_any(*d, names))
+			add_helper_pool(l, *d);
+	}
+}
+
 void load_pools(struct load *l)
 {
 	for (size_t i = 0; i < l->c->block_count; i++) {
@@ -273,4 +332,5 @@ void load_pools(struct load *l)
 		for (size_t j = 0; j < b->userdb_count; j++)
 			assign_pool(l, &b->userdbs[j], false);
 	}
+	add_helper_pools(l);
 }

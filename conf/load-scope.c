@@ -236,7 +236,7 @@ static void check_filter(struct load *l, const struct config_db *db)
 	}
 }
 
-static struct config_place place_of(const struct config_block *b, const char *name)
+struct config_place load_auth_place(const struct config_block *b, const char *name)
 {
 	const struct setting *row = settings_find(&auth_settings_table, span_of(name));
 	struct config_place p = b->auth_places[row - auth_settings_table.rows];
@@ -246,7 +246,7 @@ static struct config_place place_of(const struct config_block *b, const char *na
 static void check_offered(struct load *l, const struct config_block *b)
 {
 	const struct auth_settings *a = b->auth;
-	struct config_place place = place_of(b, "auth_mechanisms");
+	struct config_place place = load_auth_place(b, "auth_mechanisms");
 	struct span rest = span_of(a->mechanisms), word;
 	size_t count = 0;
 	for (; span_word(&rest, " \t,", &word); count++) {
@@ -274,26 +274,26 @@ static void check_values(struct load *l, const struct config_block *b)
 {
 	const struct auth_settings *a = b->auth;
 	if (strlen(a->master_user_separator) > 1)
-		load_error(l, place_of(b, "auth_master_user_separator"),
+		load_error(l, load_auth_place(b, "auth_master_user_separator"),
 		    "auth_master_user_separator: \"%s\" is more than one character",
 		    a->master_user_separator);
 	if (strlen(a->username_translation) % 2 != 0)
-		load_error(l, place_of(b, "auth_username_translation"),
+		load_error(l, load_auth_place(b, "auth_username_translation"),
 		    "auth_username_translation: \"%s\" is not made of pairs of characters",
 		    a->username_translation);
 	if (a->cache_size > 0 && a->cache_size < 1024)
-		load_error(l, place_of(b, "auth_cache_size"),
+		load_error(l, load_auth_place(b, "auth_cache_size"),
 		    "auth_cache_size: %u bytes is too small for anything: write \"%u M\"",
 		    (unsigned)a->cache_size, (unsigned)a->cache_size);
 	if (a->worker_max_count == 0)
-		load_error(l, place_of(b, "auth_worker_max_count"),
+		load_error(l, load_auth_place(b, "auth_worker_max_count"),
 		    "auth_worker_max_count must be at least 1");
 	if (!verbose_passwords_ok(span_of(a->verbose_passwords)))
-		load_error(l, place_of(b, "auth_verbose_passwords"),
+		load_error(l, load_auth_place(b, "auth_verbose_passwords"),
 		    "auth_verbose_passwords: \"%s\" is not one of: no plain sha1 yes (with :N)",
 		    a->verbose_passwords);
 	if (a->policy_server_url[0] != '\0' && a->policy_hash_nonce[0] == '\0')
-		load_error(l, place_of(b, "auth_policy_server_url"),
+		load_error(l, load_auth_place(b, "auth_policy_server_url"),
 		    "auth_policy_server_url needs auth_policy_hash_nonce");
 }
 

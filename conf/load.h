@@ -60,6 +60,8 @@ void load_old_auth(struct load *l, const struct conf_node *section);
 
 /* One passdb {} or userdb {} into its block. */
 void load_db(struct load *l, struct config_block *block, const struct conf_node *n, bool passdb);
+/* Where an auth_ setting of the block stands, else the block. */
+struct config_place load_auth_place(const struct config_block *b, const char *name);
 void load_pools(struct load *l);
 void load_check_databases(struct load *l);
 void load_check_auth(struct load *l);

@@ -78,9 +78,12 @@ static const struct setting auth_rows[] = {
 	"Hash the password of a cached entry in a worker. Here all hashing is done there." LATER),
     ROW(worker_max_count, UINT, "auth_worker_max_count", "30",
 	"Most workers that a section with one question a process may have."),
-    ROW(krb5_keytab, STRING, "auth_krb5_keytab", "", "Keytab for GSSAPI." LATER),
+    ROW(krb5_keytab, STRING, "auth_krb5_keytab", "",
+	"Kerberos' keytab for GSSAPI and GSS-SPNEGO. Empty: its own default, mostly "
+	"/etc/krb5.keytab. "
+	"default_internal_user must be able to read it."),
     ROW(gssapi_hostname, STRING, "auth_gssapi_hostname", "",
-	"Host name in the GSSAPI principal; $ALL: any in the keytab. Empty: this host's." LATER),
+	"Host name in the GSSAPI principal; $ALL: any in the keytab. Empty: this host's."),
     ROW(winbind_helper_path, STRING, "auth_winbind_helper_path", "/usr/bin/ntlm_auth",
 	"Samba's helper for NTLM." LATER),
     ROW(use_winbind, BOOL, "auth_use_winbind", "no",

@@ -9,11 +9,10 @@
 #define DRIVERS_DRIVER_H
 
 #include "base/err.h"
-#include "base/fields.h"
-#include "base/secret.h"
 #include "base/verdict.h"
 #include "conf/driver-spec.h"
 #include "conf/vars.h"
+#include "drivers/entry.h"
 
 enum { DRIVER_ABI = 3 }; /* must be equal; there is no negotiation */
 
@@ -37,25 +36,6 @@ enum question_kind {
 	ASK_USERDB, /* the user entry: uid, gid, home and what else there is */
 };
 
-/* One more password of the same user. */
-struct entry_password {
-	struct secret password;
-	bool noscheme;
-	struct span name; /* for the log: which of them it is; may be SPAN_NULL */
-};
-
-/* What a driver knows of a user. Everything lives in the question's arena. */
-struct entry {
-	struct secret password;	    /* "{SCHEME}hash" or a hash in default_scheme; unset: none */
-	bool password_noscheme;	    /* a leading "{X}" belongs to the hash, it is no scheme */
-	const char *default_scheme; /* set by ask(); NULL: CRYPT */
-	struct span password_name;  /* for the log; SPAN_NULL: the only one */
-	/* Others of which any lets in, as password does. */
-	const struct entry_password *more;
-	size_t more_count;
-	struct fields fields; /* extra fields, in the backend's order */
-};
-
 struct question {
 	enum question_kind kind;
 	const struct vars *vars; /* v[VAR_USER] is the name to look for */
@@ -70,6 +50,8 @@ struct question {
 };
 
 struct replacement; /* drivers/replacement.h */
+struct exchange;    /* drivers/exchange.h */
+
 /* Takes the next listed name; false: stop, nobody listens any more. May block. */
 typedef bool driver_emit(void *ctx, struct span user);
 
@@ -99,9 +81,11 @@ struct driver {
 	bool (*list)(
 	    void *state, const struct vars *vars, driver_emit *emit, void *ctx, struct err *err);
 
-	/* With CAN_STORE; may block. OK, MISMATCH (it is r->old no more), UNKNOWN_USER, INTERNAL.
-	 */
+	/* With CAN_STORE; may block. OK, MISMATCH (r->old is old), UNKNOWN_USER, INTERNAL. */
 	enum verdict (*store)(void *state, struct question *q, const struct replacement *r);
+
+	/* One message of a SASL exchange that it carries out; NULL: it carries out none. */
+	enum verdict (*exchange)(void *state, struct question *q, struct exchange *ex);
 
 	/*
 	 * VAR_BIT()s that ask() reads beyond VAR_USER and the templates in the

@@ -24,7 +24,8 @@ struct driver_limits {
 };
 extern struct driver_limits driver_limits;
 
-extern const struct driver_spec spec_ldap; /* ldap.so */
+extern const struct driver_spec spec_ldap;   /* ldap.so */
+extern const struct driver_spec spec_gssapi; /* gssapi.so */
 
 extern const struct driver *const builtin_drivers[];	     /* NULL-terminated */
 extern const struct driver_spec *const known_driver_specs[]; /* NULL-terminated */

@@ -52,6 +52,7 @@ const struct driver_spec *const known_driver_specs[] = {
     &spec_sql,
     &spec_ldap,
     &spec_imap,
+    &spec_gssapi,
     &spec_oauth2,
     &spec_lua,
     &spec_dict,

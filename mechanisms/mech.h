@@ -41,7 +41,9 @@ enum mech_next {
 			  */
 	MECH_STORE, /* put io->replacement in the place of io->credential (io->scheme), call again
 		       with io->verdict: OK, MISMATCH (somebody was quicker) or INTERNAL */
-	MECH_DONE,  /* io->user is authenticated (by verdict or by the mechanism itself) */
+	MECH_EXCHANGE, /* ask the mechanism's helper, call again with io->verdict: NEXT or OK with
+			  io->exchange.message, and OK with io->user */
+	MECH_DONE,     /* io->user is authenticated (by verdict or by the mechanism itself) */
 };
 
 /* What a mechanism may know of the connection that it runs on. */
@@ -52,6 +54,13 @@ struct mech_context {
 	struct span hostname;
 	uint32_t server_pid, connect_uid; /* SPID and CUID, for APOP */
 	struct secret token_secret;	  /* for DOVECOT-TOKEN; set on token sockets only */
+};
+
+/* What goes to the helper of a mechanism that a worker carries out, and comes back. */
+struct mech_exchange {
+	struct span handle;    /* which exchange; the core's own */
+	struct secret message; /* from the client; then, from the helper, for the client */
+	bool authorize;	       /* may he who has proven himself be io->user? */
 };
 
 struct mech_io {
@@ -71,16 +80,18 @@ struct mech_io {
 	struct span user; /* authentication identity */
 	struct span authzid; /* authorisation identity when it differs: a master login */
 	struct secret password;
-	struct secret replacement; /* MECH_STORE: the new value, as credential is */
-	const char *scheme;	   /* MECH_CREDENTIAL, MECH_STORE */
-	const char *why;	   /* MECH_FAIL: static text for the log, "invalid input" */
-	struct fields *fields;	   /* fields that the mechanism itself sets (DOVECOT-TOKEN) */
+	struct secret replacement;     /* MECH_STORE: the new value, as credential is */
+	struct mech_exchange exchange; /* MECH_EXCHANGE, in and out */
+	const char *scheme;	       /* MECH_CREDENTIAL, MECH_STORE */
+	const char *why;	       /* MECH_FAIL: static text for the log, "invalid input" */
+	struct fields *fields;	       /* fields that the mechanism itself sets (DOVECOT-TOKEN) */
 };
 
 struct mech {
 	const char *name; /* upper case */
 	unsigned flags;
 	size_t state_size;   /* zeroed before the first step */
+	const char *helper;  /* MECH_EXCHANGE: name of the driver that answers; else NULL */
 	const void *variant; /* for families over one step function (SCRAM) */
 	enum mech_next (*step)(const struct mech *m, void *state, struct mech_io *io);
 };

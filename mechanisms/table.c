@@ -5,10 +5,13 @@
 
 extern const struct mech mech_plain, mech_login, mech_dovecot_token;
 extern const struct mech mech_oauthbearer, mech_xoauth2; /* oauth.c */
+extern const struct mech mech_gssapi, mech_gss_spnego;	 /* gssapi.c */
 
 const struct mech *const mech_table[] = {
     &mech_plain,
     &mech_login,
+    &mech_gssapi,
+    &mech_gss_spnego,
     &mech_dovecot_token,
     &mech_oauthbearer,
     &mech_xoauth2,

@@ -48,7 +48,7 @@ static void check_ask(struct span in, struct buffer *b, struct arena *a)
 	must(channel_get_ask(payload_of(b), a, &again));
 	must(q.serial == again.serial && q.ask == again.ask && q.flags == again.flags &&
 	     q.deadline_ms == again.deadline_ms && span_eq(q.scheme, again.scheme) &&
-	     same_secret(q.password, again.password));
+	     same_secret(q.password, again.password) && span_eq(q.handle, again.handle));
 	for (int i = 0; i < VAR_COUNT; i++)
 		must(span_eq(q.vars.v[i], again.vars.v[i]));
 	must(q.passdb_fields.count == again.passdb_fields.count);

@@ -48,6 +48,21 @@ static void give_verdict(struct mech_io *io, struct span *in, struct span *messa
 	io->credential = secret_of(*message);
 }
 
+/* The helper names the user with an OK, and has a message with a NEXT. */
+static void give_exchange(struct mech_io *io, struct span *in, struct span *message)
+{
+	bool authorize = io->exchange.authorize;
+	io->verdict = (enum verdict)(take_byte(in) % VERDICT_COUNT);
+	io->exchange = (struct mech_exchange){.handle = SPAN_LIT("0123456789abcdef")};
+	if (io->verdict != VERDICT_OK && io->verdict != VERDICT_NEXT)
+		return;
+	free((void *)(uintptr_t)message->ptr);
+	*message = take_message(in);
+	io->exchange.message = secret_of(arena_dup(io->arena, *message));
+	if (io->verdict == VERDICT_OK && !authorize)
+		io->user = arena_dup(io->arena, *message);
+}
+
 static void drive(const struct mech *m, struct mech_io *io, void *state, struct span in)
 {
 	bool refused = false;
@@ -65,6 +80,11 @@ static void drive(const struct mech *m, struct mech_io *io, void *state, struct 
 			free((void *)(uintptr_t)message.ptr);
 			message = take_message(&in);
 			io->in = message;
+		} else if (next == MECH_EXCHANGE) {
+			check(m->helper != NULL);
+			give_exchange(io, &in, &message);
+			/* only the last word decides: NEXT to it is no yes */
+			refused = io->verdict != VERDICT_OK;
 		} else {
 			check(io->user.ptr != NULL);
 			if (next == MECH_CREDENTIAL)

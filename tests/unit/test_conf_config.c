@@ -58,6 +58,35 @@ static const char *chain(const struct config *c, const char *service, bool passd
 	return out;
 }
 
+/* A driver that carries out a mechanism gets a pool when the mechanism is offered, not before. */
+static void mechanism_pools(void **state)
+{
+	static const struct driver_spec kerberos = {
+	    .name = "kerberos", .mechanisms = "GSSAPI GSS-SPNEGO", .args = ARGS_NONE};
+	static const struct driver_spec *const drivers[] = {&kit_file, &kerberos, NULL};
+	static const char *const mechanisms[] = {"PLAIN", "GSSAPI", "GSS-SPNEGO", NULL};
+	struct config_options options = {.drivers = drivers, .mechanisms = mechanisms};
+	static const struct {
+		const char *text;
+		size_t pools;
+	} cases[] = {
+	    {"auth_mechanisms = plain\n" PASSDB("/p") LISTENER, 1},
+	    {"auth_mechanisms = plain gssapi\n" PASSDB("/p") LISTENER, 2},
+	    {"auth_mechanisms = gss-spnego gssapi\n" PASSDB("/p") LISTENER, 2},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct config *c = load_with(cases[i].text, &options);
+		assert_string_equal(errors.text, "");
+		assert_int_equal(c->pool_count, cases[i].pools);
+		if (cases[i].pools == 2) {
+			assert_string_equal(c->pools[1].driver, "kerberos");
+			assert_int_equal(c->pools[1].worker_count, 1);
+		}
+		config_free(&c);
+	}
+}
+
 static void global_values(void **state)
 {
 	(void)state;
@@ -378,6 +407,7 @@ static void examples(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(mechanism_pools),
 	    cmocka_unit_test(global_values),
 	    cmocka_unit_test(later_settings_override),
 	    cmocka_unit_test(protocol_scopes),
