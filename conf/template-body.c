@@ -324,7 +324,7 @@ bool tparse_body(struct template_parser *p, struct template_part *part)
 		return tparse_fail(
 		    p, p->at, "more than %d braces in each other", TEMPLATE_DEPTH_MAX);
 	p->depth++;
-	bool ok = parse_named(p, part);
+	bool ok = tparse_take(p, PIPE_MARK) ? tparse_pipe(p, part) : parse_named(p, part);
 	p->depth--;
 	return ok;
 }

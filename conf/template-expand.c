@@ -8,13 +8,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-struct expansion {
-	const struct vars *vars;
-	struct arena *arena;
-	struct template_hooks hooks;
-	struct err *err;
-};
-
 static struct span expand(const struct expansion *x, const struct template *t);
 
 static struct span expand_unescaped(const struct expansion *x, const struct template *t)
@@ -88,8 +81,24 @@ static struct span part_value(const struct expansion *x, const struct template_p
 		return if_value(x, part->u.cond);
 	case PART_SOURCE:
 		return source_value(x, &part->u.source);
+	case PART_PIPE:
+		return pipe_expand(x, part->u.pipe);
 	}
 	return SPAN_NULL;
+}
+
+struct span template_part_value(
+    const struct expansion *x, const struct template_part *part, bool *present)
+{
+	struct span v = part_value(x, part);
+	*present = v.ptr != NULL;
+	if (part->kind == PART_SOURCE)
+		*present = v.len > 0;
+	if (part->kind == PART_FIELD) {
+		const struct fields *f = part->u.field.userdb ? x->vars->userdb : x->vars->passdb;
+		*present = f != NULL && fields_find(f, part->u.field.name) != NULL;
+	}
+	return v;
 }
 
 /* %D makes a distinguished name of a.b: what it adds is syntax, the value itself is escaped */
@@ -99,7 +108,7 @@ static bool makes_dn(const struct part_modifiers *mod)
 	return n > 0 && mod->keys[n - 1] == 'D' && mod->offset == 0 && mod->width == 0;
 }
 
-static struct span escape_value(const struct expansion *x, struct span v)
+struct span template_escaped(const struct expansion *x, struct span v)
 {
 	v = x->hooks.escape(x->hooks.escape_ctx, x->arena, v);
 	if (v.ptr == NULL)
@@ -113,7 +122,7 @@ static struct span escape_then_dn(
 	static const struct part_modifiers dn = {.any = true, .keys = "D"};
 	struct part_modifiers others = *mod;
 	others.keys[strlen(others.keys) - 1] = '\0';
-	v = escape_value(x, template_modify(&others, v, x->arena));
+	v = template_escaped(x, template_modify(&others, v, x->arena));
 	return v.ptr != NULL ? template_modify(&dn, v, x->arena) : v;
 }
 
@@ -123,6 +132,8 @@ static struct span expand_part(const struct expansion *x, const struct template_
 		return part->u.text;
 	if (part->kind == PART_IF && !part->mod.any)
 		return if_value(x, part->u.cond);
+	if (part->kind == PART_PIPE)
+		return pipe_expand(x, part->u.pipe);
 	struct expansion raw = *x;
 	raw.hooks.escape = NULL;
 	struct span v = part_value(&raw, part);
@@ -133,7 +144,7 @@ static struct span expand_part(const struct expansion *x, const struct template_
 		return escape_then_dn(x, &part->mod, v);
 	if (part->mod.any)
 		v = template_modify(&part->mod, v, x->arena);
-	return bare ? v : escape_value(x, v);
+	return bare ? v : template_escaped(x, v);
 }
 
 static struct span expand(const struct expansion *x, const struct template *t)

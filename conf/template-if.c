@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
+#include "base/buffer.h"
 #include "base/mem.h"
 
 enum if_kind { IF_NUMBER, IF_STRING, IF_WILDCARD, IF_REGEX };
@@ -186,14 +187,14 @@ static bool regex_is_bounded(struct span s, uint64_t max, struct err *err)
 }
 
 static bool regex_compile(
-    struct span pattern, const struct regex_bounds *bounds, regex_t *re, struct err *err)
+    struct span pattern, const struct regex_bounds *bounds, int flags, regex_t *re, struct err *err)
 {
 	char text[1024], why[128];
 	if (!regex_is_bounded(pattern, bounds->cost, err))
 		return false;
 	if (!span_to_cstr(pattern, text, sizeof(text)))
 		return err_set(err, EX_CONFIG, "the regular expression is too long or holds a NUL");
-	int rc = regcomp(re, text, REG_EXTENDED | REG_NOSUB);
+	int rc = regcomp(re, text, REG_EXTENDED | flags);
 	if (rc == 0)
 		return true;
 	regerror(rc, re, why, sizeof(why));
@@ -227,7 +228,7 @@ static bool kept_compile(struct span pattern, const regex_t **out, struct err *e
 	regex_t re;
 	pthread_mutex_lock(&kept_lock);
 	bool ok = (*out = kept_find(pattern)) != NULL;
-	if (!ok && (ok = regex_compile(pattern, &constant_bounds, &re, err))) {
+	if (!ok && (ok = regex_compile(pattern, &constant_bounds, REG_NOSUB, &re, err))) {
 		if (kept_count < KEPT_MAX) {
 			struct kept_regex *k = mem_alloc(sizeof(*k));
 			k->pattern = mem_strndup(pattern.ptr, pattern.len);
@@ -255,7 +256,7 @@ static int regex_match(
 		return -1;
 	}
 	if (re == NULL) {
-		if (!regex_compile(right, bounds, &mine, err))
+		if (!regex_compile(right, bounds, REG_NOSUB, &mine, err))
 			return -1;
 		re = &mine;
 	}
@@ -268,6 +269,63 @@ static int regex_match(
 		return rc == 0;
 	err_set(err, EX_DATAERR, "the regular expression could not be matched");
 	return -1;
+}
+
+/* ---- replacing, for 2.4's filter regexp ---- */
+
+enum { GROUPS_MAX = 10 };
+
+/* One character of the replacement, or the group that it names; returns how much it took. */
+static size_t put_replacement(
+    struct buffer *out, struct span rep, struct span value, const regmatch_t *groups)
+{
+	char c = rep.ptr[0], next = rep.len > 1 ? rep.ptr[1] : '\0';
+	if ((c == '$' || c == '\\') && next >= '0' && next <= '9') {
+		const regmatch_t *g = &groups[next - '0'];
+		if (g->rm_so >= 0)
+			buffer_append(
+			    out, span_make(value.ptr + g->rm_so, (size_t)(g->rm_eo - g->rm_so)));
+		return 2;
+	}
+	buffer_append_char(out, c);
+	return c == '\\' && next == '\\' ? 2 : 1;
+}
+
+static struct span replaced(
+    struct span rep, struct span value, const regmatch_t *groups, struct arena *a)
+{
+	struct buffer out = {0};
+	buffer_append(&out, span_first(value, (size_t)groups[0].rm_so));
+	while (rep.len > 0)
+		rep = span_skip(rep, put_replacement(&out, rep, value, groups));
+	buffer_append(&out, span_skip(value, (size_t)groups[0].rm_eo));
+	struct span s = arena_dup(a, out.len > 0 ? buffer_span(&out) : SPAN_LIT(""));
+	buffer_free(&out);
+	return s;
+}
+
+struct span regex_replace(struct span pattern, struct span replacement, struct span value,
+    struct arena *a, struct err *err)
+{
+	regex_t re;
+	regmatch_t groups[GROUPS_MAX] = {{0, (regoff_t)value.len}};
+	if (value.len > variable_bounds.input) {
+		err_set(err, EX_DATAERR, "%zu bytes are too many for a regular expression (%zu)",
+		    value.len, variable_bounds.input);
+		return SPAN_NULL;
+	}
+	if (!regex_compile(pattern, &variable_bounds, 0, &re, err))
+		return SPAN_NULL;
+	int rc = value.ptr == NULL
+		     ? REG_NOMATCH
+		     : regexec(&re, arena_cstr(a, value), GROUPS_MAX, groups, REG_STARTEND);
+	regfree(&re);
+	if (rc == 0)
+		return replaced(replacement, value, groups, a);
+	if (rc == REG_NOMATCH)
+		return value.ptr != NULL ? value : SPAN_LIT("");
+	err_set(err, EX_DATAERR, "the regular expression could not be matched");
+	return SPAN_NULL;
 }
 
 /* ---- the face ---- */

@@ -1,6 +1,7 @@
 /*
- * The template parser's state, shared by its two files: template.c (text,
- * ranges, modifiers, short keys) and template-body.c (what is in braces).
+ * The template parser's state, shared by its files: template.c (text,
+ * ranges, modifiers, short keys), template-body.c (what is in braces) and
+ * template-pipe.c (the same in Dovecot 2.4's language).
  */
 #ifndef CONF_TEMPLATE_PARSER_H
 #define CONF_TEMPLATE_PARSER_H
@@ -78,5 +79,7 @@ bool tparse_source(struct template_parser *p, struct template_part *part, size_t
 bool tparse_is_source(const struct template_parser *p, struct span name);
 /* What follows "%{", or the ":" of a hash, up to but not including the "}". */
 bool tparse_body(struct template_parser *p, struct template_part *part) MUST_CHECK;
+/* The same after the mark of an expression of 2.4. */
+bool tparse_pipe(struct template_parser *p, struct template_part *part) MUST_CHECK;
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * What a parsed template is made of: private to conf/template*.c.
  * A template is a sequence of parts; the arguments of %{if} and the salt of a
- * hash are templates themselves. All lives in the arena of template_parse().
+ * hash are templates themselves, those of a 2.4 pipeline are values. All lives
+ * in the arena of template_parse().
  */
 #ifndef CONF_TEMPLATE_PARTS_H
 #define CONF_TEMPLATE_PARTS_H
@@ -27,6 +28,7 @@ enum part_kind {
 	PART_HASH,
 	PART_IF,
 	PART_SOURCE, /* a driver's own */
+	PART_PIPE,   /* an expression of Dovecot 2.4's language */
 };
 
 struct part_modifiers {
@@ -56,6 +58,7 @@ struct template_part {
 		struct part_hash *hash;
 		struct part_if *cond;
 		struct part_source source;
+		struct part_pipe *pipe;
 	} u;
 };
 
@@ -75,6 +78,20 @@ struct template *template_parse_at(
     struct arena *a, struct span text, size_t base, struct err *err) MUST_CHECK;
 /* template.c: offset after the %variable that starts at at, braces and all; at most text.len */
 size_t template_skip_variable(struct span text, size_t at);
+
+/* One expansion under way. */
+struct expansion {
+	const struct vars *vars;
+	struct arena *arena;
+	struct template_hooks hooks;
+	struct err *err;
+};
+
+/* template-expand.c: the value of a part that is no pipeline, unescaped; *present: it has one */
+struct span template_part_value(
+    const struct expansion *x, const struct template_part *part, bool *present);
+/* template-expand.c: as the place wants it; SPAN_NULL and *err when it cannot be written */
+struct span template_escaped(const struct expansion *x, struct span value);
 
 /* template-body.c: offset of a } or stop that is in no braces of its own, from at on */
 size_t template_raw_end(struct span text, size_t at, char stop);
@@ -126,5 +143,54 @@ bool if_prepare(struct part_if *c, struct err *err) MUST_CHECK;
 /* 1 true, 0 false, -1 *err */
 int if_compare(const struct part_if *c, struct span left, struct span right, struct arena *a,
     struct err *err) MUST_CHECK;
+
+/*
+ * value with the first match of the pattern replaced; $1 or \\1 is a group.
+ * SPAN_NULL and *err; value NULL: only checks the pattern.
+ */
+struct span regex_replace(struct span pattern, struct span replacement, struct span value,
+    struct arena *a, struct err *err) MUST_CHECK;
+
+/* ---- template-pipe.c, template-filters.c ---- */
+
+enum {
+	PIPE_MARK = 2, /* "%{" and this byte begin an expression of 2.4, see template_from_24() */
+	PIPE_STEPS_MAX = 32,
+	PIPE_ARGS_MAX = 64,
+};
+
+struct pipe_arg {
+	const char *name; /* name=value; NULL: by position */
+	enum { ARG_TEXT, ARG_NUMBER, ARG_VARIABLE } kind;
+	struct span text; /* TEXT, and NUMBER as it was written */
+	int64_t number;
+	struct template_part variable;
+};
+
+struct pipe_filter;
+
+struct pipe_step {
+	const struct pipe_filter *filter;
+	struct pipe_arg *args; /* those by position come first */
+	size_t count, named;   /* named: how many of them have names */
+	bool first;	       /* nothing stands before it */
+	struct part_if *ifs;   /* of if and switch: a comparison each */
+};
+
+struct part_pipe {
+	struct pipe_step *steps; /* the first one makes the value */
+	size_t count;
+	bool safe;    /* ends in "| safe": what the administrator wrote is not escaped */
+	bool ldap_dn; /* ends in "| ldap_dn", whose syntax is added after escaping */
+};
+
+const struct pipe_filter *pipe_filter_find(struct span name);
+const char *pipe_filter_name(size_t i); /* NULL after the last */
+bool pipe_filter_is(const struct pipe_filter *f, const char *name);
+/* Checks the number and the names of the arguments and what can be known of them. */
+bool pipe_step_prepare(
+    struct arena *a, struct pipe_step *s, bool first, struct err *err) MUST_CHECK;
+/* SPAN_NULL and *err */
+struct span pipe_expand(const struct expansion *x, const struct part_pipe *pipe) MUST_CHECK;
 
 #endif

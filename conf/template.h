@@ -31,6 +31,19 @@ struct template_sources {
 struct template *template_parse_with(struct arena *a, struct span text,
     const struct template_sources *sources, struct err *err) MUST_CHECK;
 
+/*
+ * A text in Dovecot 2.4's language, "%{user | lower}", as one that the above
+ * take: there is one language inside, in which such an expression has a mark
+ * and is written without blanks, quotes and braces that anything around it
+ * could stumble over. %{env:NAME} becomes its value. SPAN_NULL and *err.
+ */
+struct span template_from_24(struct arena *a, struct span text, struct err *err) MUST_CHECK;
+/* The reverse, to be shown; a text without such expressions stays as it is. */
+struct span template_to_24(struct arena *a, struct span text);
+
+/* err.code of an expansion that failed because a variable has no value and there is no default */
+enum { TEMPLATE_NO_VALUE = 69 }; /* EX_UNAVAILABLE */
+
 /* VAR_BIT()s of all that the template reads. */
 uint64_t template_needs(const struct template *t);
 bool template_is_constant(const struct template *t);
