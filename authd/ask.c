@@ -120,12 +120,12 @@ void ask_forget(struct request *r)
 	hand_over(r);
 }
 
-/* The backend is down: what it said the last time may do, where the administrator allows it. */
+/* The backend is away: what it said the last time may do, where the administrator allows it. */
 static void fall_back(
     struct request *r, const struct channel_question *q, struct channel_answer *an)
 {
 	struct channel_answer old;
-	if (r->cache_key.epoch != r->ticket.pool->epoch ||
+	if (an->backend < BACKEND_AWAY || r->cache_key.epoch != r->ticket.pool->epoch ||
 	    !cache_answer(r->generation->cache, &r->cache_key, q, CACHE_EVEN_EXPIRED, clock_ms(),
 		&r->arena, &old))
 		return;
@@ -139,14 +139,19 @@ void ask_give_up(struct request *r, const char *why)
 {
 	struct channel_answer an = {
 	    .verdict = VERDICT_INTERNAL,
+	    .backend = BACKEND_AWAY,
 	    .detail = span_of(why),
 	    .fields = fields_in(&r->arena),
 	};
+	struct pool *p = r->ticket.pool;
 	struct channel_question q = pool_question(r);
 	if (r->leads || r->follows != NULL)
 		fall_back(r, &q, &an);
+	bool opened = pool_forget_late(r);
 	ask_forget(r);
 	request_answered(r, &an);
+	if (opened)
+		pool_fail(p);
 }
 
 /* To all who asked the same; nothing of it stays in the leader's arena. */

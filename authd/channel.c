@@ -99,6 +99,7 @@ void channel_put_answer(struct buffer *b, const struct channel_answer *an)
 	size_t place = wire_frame_begin(b, CHANNEL_ANSWER);
 	wire_put_u64(b, an->serial);
 	wire_put_u8(b, (uint8_t)an->verdict);
+	wire_put_u8(b, (uint8_t)an->backend);
 	wire_put_u8(b, an->has_password);
 	wire_put_span(b, an->detail);
 	wire_put_span(b, secret_reveal(an->credential));
@@ -108,11 +109,25 @@ void channel_put_answer(struct buffer *b, const struct channel_answer *an)
 	wire_frame_end(b, place);
 }
 
+static bool get_answer_head(struct wire_reader *r, struct channel_answer *an)
+{
+	*an = (struct channel_answer){.serial = wire_get_u64(r)};
+	an->verdict = (enum verdict)wire_get_u8(r);
+	an->backend = (enum backend_state)wire_get_u8(r);
+	return !r->failed && an->verdict < VERDICT_COUNT && an->backend < BACKEND_STATE_COUNT;
+}
+
+bool channel_peek_answer(struct span payload, struct channel_answer *an)
+{
+	struct wire_reader r = wire_reader_of(payload);
+	return get_answer_head(&r, an);
+}
+
 bool channel_get_answer(struct span payload, struct arena *a, struct channel_answer *an)
 {
 	struct wire_reader r = wire_reader_of(payload);
-	*an = (struct channel_answer){.serial = wire_get_u64(&r)};
-	an->verdict = (enum verdict)wire_get_u8(&r);
+	if (!get_answer_head(&r, an))
+		return false;
 	an->has_password = wire_get_u8(&r) != 0;
 	an->detail = arena_dup(a, wire_get_span(&r));
 	an->credential = secret_of(arena_dup(a, wire_get_span(&r)));
@@ -121,7 +136,7 @@ bool channel_get_answer(struct span payload, struct arena *a, struct channel_ans
 	an->keep_ms = (int64_t)wire_get_u64(&r);
 	an->tell = fields_in(a);
 	wire_get_fields(&r, &an->tell);
-	return wire_done(&r) && an->verdict < VERDICT_COUNT;
+	return wire_done(&r);
 }
 
 void channel_put_cancel(struct buffer *b, uint64_t serial)

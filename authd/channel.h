@@ -66,6 +66,7 @@ struct channel_question {
 struct channel_answer {
 	uint64_t serial;
 	enum verdict verdict;
+	enum backend_state backend;
 	struct span detail;	  /* why, for the log; may be empty */
 	struct secret credential; /* CREDENTIAL: raw value in the asked scheme */
 	bool has_password; /* VERIFY: a password was compared (not nopassword, not skipped) */
@@ -90,6 +91,8 @@ bool channel_get_ask(struct span payload, struct arena *a, struct channel_questi
 
 void channel_put_answer(struct buffer *b, const struct channel_answer *an);
 bool channel_get_answer(struct span payload, struct arena *a, struct channel_answer *an) MUST_CHECK;
+/* Only serial, verdict and backend of *an: all that is needed of an answer nobody waits for. */
+bool channel_peek_answer(struct span payload, struct channel_answer *an) MUST_CHECK;
 
 void channel_put_cancel(struct buffer *b, uint64_t serial);
 bool channel_get_cancel(struct span payload, uint64_t *serial) MUST_CHECK;

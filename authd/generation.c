@@ -61,13 +61,27 @@ static bool compile_mechs(struct generation *g, struct err *err)
 	return true;
 }
 
+/* For the log: "sql", or "sql 2" where it is not the only one. */
+static const char *pool_name(struct generation *g, size_t index)
+{
+	const struct config *c = g->config;
+	const char *driver = c->pools[index].driver;
+	unsigned all = 0, number = 0;
+	for (size_t i = 0; i < c->pool_count; i++) {
+		bool same = strcmp(c->pools[i].driver, driver) == 0;
+		all += same;
+		number += same && i <= index;
+	}
+	return all == 1 ? driver : arena_printf(&g->arena, "%s %u", driver, number).ptr;
+}
+
 static void make_pools(struct generation *g)
 {
 	const struct config *c = g->config;
 	g->pool_count = c->pool_count;
 	g->pools = arena_alloc(&g->arena, (c->pool_count + 1) * sizeof(*g->pools));
 	for (size_t i = 0; i < c->pool_count; i++)
-		pool_init(&g->pools[i], g->front, (unsigned)i, c->pools[i].driver);
+		pool_init(&g->pools[i], g->front, (unsigned)i, c->pools[i].driver, pool_name(g, i));
 }
 
 static void make_listeners(struct generation *g)

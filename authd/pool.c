@@ -35,11 +35,12 @@ static void link_mark_dirty(struct pool_link *l)
 	f->dirty_links = l;
 }
 
-static void answer_internal(struct request *r, const char *why)
+static void answer_internal(struct request *r, enum backend_state backend, const char *why)
 {
 	struct channel_answer an = {
 	    .serial = r->serial,
 	    .verdict = VERDICT_INTERNAL,
+	    .backend = backend,
 	    .detail = span_of(why),
 	    .fields = fields_in(&r->arena),
 	};
@@ -121,22 +122,39 @@ void pool_set_question(
 	r->ticket = (struct pool_ticket){.pool = p, .ask = ask, .flags = flags, .scheme = scheme};
 }
 
+/* Not one that takes long, cannot be done twice, or goes on only where it began. */
+static bool is_lookup(const struct pool_ticket *t)
+{
+	return t->ask != CHANNEL_LIST && t->ask != CHANNEL_STORE && t->ask != CHANNEL_EXCHANGE;
+}
+
+/* Only a lookup finds out whether a backend is back. */
+static bool admit(struct pool *p, struct pool_ticket *t)
+{
+	if (!p->breaker.open)
+		t->pass = (struct breaker_pass){.answers = p->breaker.answers};
+	return !p->breaker.open ||
+	       (is_lookup(t) && breaker_admit(&p->breaker, clock_ms(), &t->pass));
+}
+
 void pool_ask(struct request *r)
 {
 	struct pool_ticket *t = &r->ticket;
 	struct pool *p = t->pool;
-	t->asking = true;
 	request_set_state(r, REQUEST_WORKER);
-	TAILQ_INSERT_TAIL(&p->waiting, t, entry);
-	p->waiting_count++;
-	/* the deadline's timer has fired: nothing would end this question */
-	bool late = p->front->tick_ms >= r->answer_by_ms;
-	if (!late && !is_down(p)) {
+	if (p->front->tick_ms >= r->answer_by_ms) {
+		/* the deadline's timer has fired: nothing would end this question */
+		answer_internal(r, BACKEND_AWAY, "no time is left");
+	} else if (is_down(p)) {
+		answer_internal(r, BACKEND_DOWN, "no worker is running");
+	} else if (!admit(p, t)) {
+		answer_internal(r, BACKEND_DOWN, breaker_why(&p->breaker, clock_ms(), &r->arena));
+	} else {
+		t->asking = true;
+		TAILQ_INSERT_TAIL(&p->waiting, t, entry);
+		p->waiting_count++;
 		pump(p);
-		return;
 	}
-	pool_forget(r);
-	answer_internal(r, late ? "no time is left" : "no worker is running");
 }
 
 static void ticket_clear(struct pool_ticket *t)
@@ -152,11 +170,9 @@ static void ticket_clear(struct pool_ticket *t)
 	t->link = NULL;
 }
 
-void pool_forget(struct request *r)
+static void forget(struct request *r)
 {
 	struct pool_ticket *t = &r->ticket;
-	if (!t->asking)
-		return;
 	if (t->link != NULL) {
 		/* its slot stays taken until the worker has answered: it may be stuck */
 		channel_put_cancel(&t->link->out, r->serial);
@@ -164,6 +180,31 @@ void pool_forget(struct request *r)
 		request_renew_serial(r);
 	}
 	ticket_clear(t);
+}
+
+/* True: the breaker has opened. */
+static bool note(
+    struct pool *p, struct breaker_pass pass, enum backend_state backend, struct span why)
+{
+	bool as_usual = backend == BACKEND_ANSWERS && !p->breaker.open; /* no need for a clock */
+	return breaker_answered(&p->breaker, pass, backend, why, as_usual ? 0 : clock_ms());
+}
+
+void pool_forget(struct request *r)
+{
+	if (!r->ticket.asking)
+		return;
+	forget(r);
+	(void)note(r->ticket.pool, r->ticket.pass, BACKEND_UNSAID, SPAN_NULL);
+}
+
+bool pool_forget_late(struct request *r)
+{
+	if (!r->ticket.asking)
+		return false;
+	forget(r);
+	return is_lookup(&r->ticket) &&
+	       note(r->ticket.pool, r->ticket.pass, BACKEND_DOWN, SPAN_LIT("no answer in time"));
 }
 
 void pool_more(struct request *r, uint32_t count)
@@ -176,22 +217,27 @@ void pool_more(struct request *r, uint32_t count)
 
 /* ---- a link's death ---- */
 
-static void fail_waiting(struct pool *p, const char *why)
+static void fail_waiting(struct pool *p, enum backend_state backend, const char *why)
 {
 	struct pool_ticket *t;
 	/* an answer may lead to another question of this pool: only those that wait now */
 	size_t n = p->waiting_count;
 	while (n-- > 0 && (t = TAILQ_FIRST(&p->waiting)) != NULL) {
 		ticket_clear(t);
-		answer_internal(ticket_request(t), why);
+		answer_internal(ticket_request(t), backend, why);
 	}
+}
+
+void pool_fail(struct pool *p)
+{
+	fail_waiting(p, BACKEND_DOWN, p->breaker.why);
 }
 
 static void down_too_long(struct wheel_timer *timer)
 {
 	struct pool *p = CONTAINER_OF(timer, struct pool, down_timer);
 	if (p->down_since_ms != 0)
-		fail_waiting(p, "no worker is running");
+		fail_waiting(p, BACKEND_DOWN, "no worker is running");
 }
 
 static bool has_ready_link(const struct pool *p)
@@ -242,9 +288,7 @@ static void link_dead(struct pool_link *l, const char *why)
 	size_t again = 0;
 	while ((t = TAILQ_LAST(&l->asked, ticket_list)) != NULL) {
 		ticket_clear(t);
-		if (t->tries >= TRIES_MAX || t->ask == CHANNEL_LIST || t->ask == CHANNEL_STORE ||
-		    t->ask == CHANNEL_EXCHANGE) {
-			/* what cannot be done twice, or goes on only where it began */
+		if (t->tries >= TRIES_MAX || !is_lookup(t)) {
 			TAILQ_INSERT_HEAD(&given_up, t, entry);
 			continue;
 		}
@@ -261,7 +305,9 @@ static void link_dead(struct pool_link *l, const char *why)
 	note_up_or_down(p);
 	while ((t = TAILQ_FIRST(&given_up)) != NULL) {
 		TAILQ_REMOVE(&given_up, t, entry);
-		answer_internal(ticket_request(t), "the worker died over this question");
+		(void)note(p, t->pass, BACKEND_AWAY, SPAN_NULL);
+		answer_internal(
+		    ticket_request(t), BACKEND_AWAY, "the worker died over this question");
 	}
 	pump(p);
 }
@@ -270,26 +316,29 @@ static void link_dead(struct pool_link *l, const char *why)
 
 static void got_answer(struct pool *p, struct pool_link *l, struct span payload, bool *broken)
 {
-	uint64_t serial;
-	if (payload.len < sizeof(serial) || l->asked_count == 0) {
+	struct channel_answer an;
+	if (l->asked_count == 0 || !channel_peek_answer(payload, &an)) {
 		*broken = true;
 		return;
 	}
-	memcpy(&serial, payload.ptr, sizeof(serial));
 	l->asked_count--;
-	struct request *r = request_by_serial(p->front, serial);
+	struct request *r = request_by_serial(p->front, an.serial);
 	if (r == NULL || r->ticket.link != l) {
 		p->late_answers++;
+		if (an.backend == BACKEND_ANSWERS) /* late, but it does */
+			(void)note(p, (struct breaker_pass){0}, an.backend, SPAN_NULL);
 		return;
 	}
-	struct channel_answer an;
 	if (!channel_get_answer(payload, &r->arena, &an)) {
 		*broken = true;
 		return;
 	}
 	ticket_clear(&r->ticket);
+	bool opened = note(p, r->ticket.pass, an.backend, an.detail);
 	ask_answered(r, &an);
 	request_answered(r, &an);
+	if (opened)
+		pool_fail(p);
 }
 
 static void got_items(struct pool *p, struct pool_link *l, struct span payload, bool *broken)
@@ -438,12 +487,14 @@ void pool_flush(struct front *f)
 
 /* ---- life ---- */
 
-void pool_init(struct pool *p, struct front *f, unsigned index, const char *driver)
+void pool_init(
+    struct pool *p, struct front *f, unsigned index, const char *driver, const char *name)
 {
 	*p = (struct pool){.front = f, .index = index, .driver = driver};
 	TAILQ_INIT(&p->links);
 	TAILQ_INIT(&p->waiting);
 	p->down_timer.fire = down_too_long;
+	p->breaker.name = name;
 	p->down_since_ms = clock_ms();
 }
 
@@ -464,7 +515,7 @@ void pool_close(struct pool *p)
 {
 	struct pool_link *l;
 	front_timer_stop(p->front, &p->down_timer);
-	fail_waiting(p, "shutting down");
+	fail_waiting(p, BACKEND_UNSAID, "shutting down");
 	while ((l = TAILQ_FIRST(&p->links)) != NULL) {
 		link_unlink(l);
 		mem_free(&l);

@@ -6,6 +6,7 @@
 #ifndef AUTHD_POOL_H
 #define AUTHD_POOL_H
 
+#include "authd/breaker.h"
 #include "authd/channel.h"
 #include "authd/front.h"
 
@@ -19,6 +20,7 @@ struct pool_ticket {
 	bool asking;		/* in one of the pool's lists */
 	struct pool_link *link; /* NULL: waiting for a free slot */
 	unsigned tries;
+	struct breaker_pass pass;
 	enum channel_ask ask;
 	unsigned flags;
 	const char *scheme;
@@ -48,6 +50,7 @@ struct pool {
 	size_t waiting_count;
 	int64_t down_since_ms; /* no ready link since then; 0: there is one */
 	struct wheel_timer down_timer;
+	struct breaker breaker;
 	uint32_t can; /* of the last hello; 0: none yet */
 	uint64_t needs;
 	uint64_t epoch; /* changes when a worker says that the backend's data changed */
@@ -55,7 +58,8 @@ struct pool {
 	unsigned index;
 };
 
-void pool_init(struct pool *p, struct front *f, unsigned index, const char *driver);
+void pool_init(struct pool *p, struct front *f, unsigned index, const char *driver,
+    const char *name);			    /* name: for the log of outages; both outlive it */
 void pool_add_link(struct pool *p, int fd); /* owns fd */
 void pool_close(struct pool *p);
 
@@ -67,6 +71,10 @@ struct channel_question pool_question(struct request *r);
 void pool_ask(struct request *r);
 /* The request no longer waits. */
 void pool_forget(struct request *r);
+/* The same, as no answer has come in time. True: the backend is to blame, see pool_fail(). */
+bool pool_forget_late(struct request *r);
+/* The breaker has opened: nobody waits for this pool any more. */
+void pool_fail(struct pool *p);
 void pool_more(struct request *r, uint32_t count); /* LIST: that many names more */
 
 void pool_flush(struct front *f); /* writes what the turn has put on the channels */

@@ -28,6 +28,12 @@ void job_answer(struct job *job, enum verdict verdict, const char *fmt, ...)
 	job->answer.detail = arena_dup(&job->arena, span_of(text));
 }
 
+void job_outage(struct job *job, enum backend_state backend, const char *why)
+{
+	job_answer(job, VERDICT_INTERNAL, "%s", why);
+	job->answer.backend = backend;
+}
+
 bool job_is_late(const struct job *job)
 {
 	return job->q.deadline_ms > 0 && clock_ms() > job->q.deadline_ms;
@@ -113,6 +119,7 @@ static void question_begin(struct job *job, enum question_kind kind)
 	    .arena = &job->arena,
 	    .entry = {.fields = fields_in(&job->arena)},
 	    .tell = fields_in(&job->arena),
+	    .backend = BACKEND_ANSWERS,
 	};
 }
 
@@ -121,7 +128,13 @@ enum verdict asker_driver(
 {
 	question_begin(job, kind);
 	enum verdict v = as->driver->ask(state, &job->ask);
-	return v < VERDICT_COUNT ? v : VERDICT_INTERNAL;
+	if (v >= VERDICT_COUNT)
+		v = VERDICT_INTERNAL;
+	enum backend_state b = job->ask.backend;
+	if (b >= BACKEND_STATE_COUNT || (b > BACKEND_ANSWERS && v != VERDICT_INTERNAL))
+		b = BACKEND_ANSWERS;
+	job->answer.backend = b;
+	return v;
 }
 
 /* Fields "password" and "password_noscheme" of drivers that have columns or templates. */

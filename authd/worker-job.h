@@ -123,6 +123,8 @@ bool names_are_wanted(const struct job *job);
 void names_resolve(struct job *job);
 /* An answer without asking anybody. */
 void job_answer(struct job *job, enum verdict verdict, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The same with INTERNAL, not for this user's sake. */
+void job_outage(struct job *job, enum backend_state backend, const char *why);
 bool job_is_late(const struct job *job);
 
 /* ---- worker-lane.c ---- */

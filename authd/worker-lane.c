@@ -164,9 +164,9 @@ static enum lane_outcome lane_run(struct lane *l, struct job *job)
 	if (atomic_load(&job->cancelled))
 		job_answer(job, VERDICT_INTERNAL, "cancelled");
 	else if (job_is_late(job))
-		job_answer(job, VERDICT_INTERNAL, "timed out in the queue");
+		job_outage(job, BACKEND_AWAY, "timed out in the queue");
 	else if (!lane_open(l))
-		job_answer(job, VERDICT_INTERNAL, "%s", l->err.text);
+		job_outage(job, BACKEND_DOWN, l->err.text);
 	else
 		outcome = p->run(p->ctx, l->state, job);
 	lane_publish_needs(l, clock_ms());

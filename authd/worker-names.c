@@ -52,8 +52,10 @@ bool names_are_wanted(const struct job *job)
 	       (host_is_wanted(job) || id_is_wanted(job, uid_keys) || id_is_wanted(job, gid_keys));
 }
 
-static void fail(struct job *job, const char *key, struct span name, const char *why)
+static void fail(struct job *job, const char *key, struct span name, const char *why, bool outage)
 {
+	if (outage)
+		job->answer.backend = BACKEND_AWAY;
 	job->answer.verdict = VERDICT_INTERNAL;
 	job->answer.fields = fields_in(&job->arena);
 	job->answer.detail = arena_printf(&job->arena, "%s=%.*s: %s", key, SPAN_ARG(name), why);
@@ -71,7 +73,7 @@ static void resolve_host(struct job *job)
 	if (e == 0)
 		fields_set(&job->answer.fields, SPAN_LIT("hostip"), span_of(text));
 	else
-		fail(job, "host", host, gai_strerror(e));
+		fail(job, "host", host, gai_strerror(e), e == EAI_AGAIN || e == EAI_SYSTEM);
 	if (found != NULL)
 		freeaddrinfo(found);
 }
@@ -85,7 +87,7 @@ static void resolve_id(struct job *job, const char *const keys[2])
 	if (e == 0)
 		fields_set(&job->answer.fields, span_of(key), arena_printf(&job->arena, "%u", id));
 	else
-		fail(job, key, name, e == ENOENT ? "no such name" : strerror(e));
+		fail(job, key, name, e == ENOENT ? "no such name" : strerror(e), e != ENOENT);
 }
 
 void names_resolve(struct job *job)

@@ -136,7 +136,7 @@ static void start(struct worker *w, struct job *job)
 	if (job->q.ask == CHANNEL_STORE && lanes == NULL)
 		lanes = &w->list_lanes; /* with a shared state, but may block */
 	if (lanes == NULL && job_is_late(job)) {
-		job_answer(job, VERDICT_INTERNAL, "timed out in the queue");
+		job_outage(job, BACKEND_AWAY, "timed out in the queue");
 		answer(w, job);
 		return;
 	}

@@ -18,6 +18,19 @@ enum verdict {
 	VERDICT_COUNT
 };
 
+/*
+ * What an answer says of the backend itself, beside its verdict: a hash that cannot be read is the
+ * trouble of one user, a database that is down is everybody's. AWAY and DOWN go with INTERNAL;
+ * INTERNAL with ANSWERS concerns one question only.
+ */
+enum backend_state {
+	BACKEND_UNSAID = 0, /* nothing: it was not asked */
+	BACKEND_ANSWERS,    /* it was asked and has answered */
+	BACKEND_AWAY,	    /* what this answer needs cannot be reached; others may be answered */
+	BACKEND_DOWN,	    /* nobody can be answered */
+	BACKEND_STATE_COUNT
+};
+
 const char *verdict_name(enum verdict v); /* "ok", "mismatch", ... */
 
 #endif

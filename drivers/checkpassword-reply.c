@@ -172,6 +172,7 @@ enum verdict checkpassword_verdict(struct question *q, bool exited, int status, 
 		return VERDICT_UNKNOWN_USER;
 	case 111:
 		err_set(&q->err, 0, "the program has a temporary problem (status 111)");
+		q->backend = BACKEND_AWAY;
 		return VERDICT_INTERNAL;
 	default:
 		break;

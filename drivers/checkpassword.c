@@ -116,6 +116,7 @@ static struct span make_input(const struct question *q)
 static enum verdict checkpassword_ask(void *state, struct question *q)
 {
 	struct checkpassword_state *s = state;
+	q->backend = BACKEND_UNSAID;
 	if (q->vars->v[VAR_USER].len == 0 || has_nul(q->vars->v[VAR_USER]))
 		return VERDICT_UNKNOWN_USER;
 	if (has_nul(secret_reveal(q->password)))
@@ -125,8 +126,11 @@ static enum verdict checkpassword_ask(void *state, struct question *q)
 	run->env = checkpassword_environment(q);
 	run->input = make_input(q);
 	run->deadline_ms = q->deadline_ms > 0 ? q->deadline_ms : clock_ms() + PATIENCE_MS;
-	if (!checkpassword_run(run, &q->err))
+	if (!checkpassword_run(run, &q->err)) {
+		q->backend = q->err.code == EX_OSERR ? BACKEND_DOWN : BACKEND_AWAY;
 		return VERDICT_INTERNAL;
+	}
+	q->backend = BACKEND_ANSWERS;
 	return checkpassword_verdict(
 	    q, run->exited, run->status, span_make(run->reply, run->reply_len));
 }

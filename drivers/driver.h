@@ -14,7 +14,7 @@
 #include "conf/vars.h"
 #include "drivers/entry.h"
 
-enum { DRIVER_ABI = 3 }; /* must be equal; there is no negotiation */
+enum { DRIVER_ABI = 4 }; /* must be equal; there is no negotiation */
 
 enum driver_can {
 	CAN_VERIFY = 1 << 0, /* judges a password itself (PAM, LDAP bind) */
@@ -47,6 +47,7 @@ struct question {
 	bool retire;	    /* out, LANES_PROCESS: after this answer a new process takes over */
 	int64_t keep_ms;    /* out: cached for no longer than this; 0: no limit, < 0: not at all */
 	struct fields tell; /* out: for the mechanism alone (OAUTHBEARER), never extra fields */
+	enum backend_state backend; /* out: an outage? Comes as ANSWERS: only this question */
 };
 
 struct replacement; /* drivers/replacement.h */

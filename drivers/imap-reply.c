@@ -50,46 +50,55 @@ void imap_reply_line(struct imap_reply *r, struct span line)
 }
 
 /* RFC 5530 section 3; what is not in the table (ALERT, none at all) is the usual refusal. */
-static const struct {
-	const char *code;
+static const struct code {
+	const char *name;
 	enum verdict verdict;
+	bool outage;
 } codes[] = {
-    {"AUTHENTICATIONFAILED", VERDICT_MISMATCH},
-    {"AUTHORIZATIONFAILED", VERDICT_MISMATCH},
-    {"EXPIRED", VERDICT_EXPIRED},
-    {"UNAVAILABLE", VERDICT_INTERNAL},
-    {"SERVERBUG", VERDICT_INTERNAL},
-    {"INUSE", VERDICT_INTERNAL},
-    {"LIMIT", VERDICT_INTERNAL},
-    {"PRIVACYREQUIRED", VERDICT_INTERNAL},
-    {"CONTACTADMIN", VERDICT_INTERNAL},
-    {"CLIENTBUG", VERDICT_INTERNAL},
-    {"CANNOT", VERDICT_INTERNAL},
-    {"NOPERM", VERDICT_INTERNAL},
+    {"AUTHENTICATIONFAILED", VERDICT_MISMATCH, false},
+    {"AUTHORIZATIONFAILED", VERDICT_MISMATCH, false},
+    {"EXPIRED", VERDICT_EXPIRED, false},
+    {"UNAVAILABLE", VERDICT_INTERNAL, true},
+    {"SERVERBUG", VERDICT_INTERNAL, true},
+    {"INUSE", VERDICT_INTERNAL, false},
+    {"LIMIT", VERDICT_INTERNAL, false},
+    {"PRIVACYREQUIRED", VERDICT_INTERNAL, false},
+    {"CONTACTADMIN", VERDICT_INTERNAL, false},
+    {"CLIENTBUG", VERDICT_INTERNAL, false},
+    {"CANNOT", VERDICT_INTERNAL, false},
+    {"NOPERM", VERDICT_INTERNAL, false},
 };
 
-static enum verdict code_verdict(struct span text)
+static const struct code *find_code(struct span text)
 {
-	struct span code;
+	struct span name;
 	if (text.len == 0 || text.ptr[0] != '[')
-		return VERDICT_MISMATCH;
+		return NULL;
 	text = span_skip(text, 1);
 	ssize_t end = span_find(text, ']'), space = span_find(text, ' ');
 	if (end < 0)
-		return VERDICT_MISMATCH;
-	code = span_first(text, (size_t)(space >= 0 && space < end ? space : end));
+		return NULL;
+	name = span_first(text, (size_t)(space >= 0 && space < end ? space : end));
 	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
-		if (span_eq_ci(code, span_of(codes[i].code)))
-			return codes[i].verdict;
+		if (span_eq_ci(name, span_of(codes[i].name)))
+			return &codes[i];
 	}
-	return VERDICT_MISMATCH;
+	return NULL;
+}
+
+bool imap_reply_is_outage(const struct imap_reply *r)
+{
+	const struct code *code = find_code(span_of(r->text));
+	return r->last == IMAP_TAGGED_NONE ||
+	       (r->last == IMAP_TAGGED_NO && code != NULL && code->outage);
 }
 
 enum verdict imap_reply_verdict(const struct imap_reply *r, struct err *err)
 {
 	enum verdict v = VERDICT_INTERNAL;
+	const struct code *code = find_code(span_of(r->text));
 	if (r->last == IMAP_TAGGED_NO)
-		v = code_verdict(span_of(r->text));
+		v = code != NULL ? code->verdict : VERDICT_MISMATCH;
 	if (v == VERDICT_MISMATCH)
 		err_set(err, 0, "Password mismatch (the IMAP server says: NO %s)", r->text);
 	else if (r->last == IMAP_TAGGED_NO)

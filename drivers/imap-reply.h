@@ -24,5 +24,7 @@ void imap_reply_line(struct imap_reply *r, struct span line);
  * user's or the password's sake; *err says it in the server's words.
  */
 enum verdict imap_reply_verdict(const struct imap_reply *r, struct err *err) MUST_CHECK;
+/* Is INTERNAL the server's trouble, not this user's? */
+bool imap_reply_is_outage(const struct imap_reply *r);
 
 #endif

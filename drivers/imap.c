@@ -144,8 +144,8 @@ static bool set_rest(CURL *c, struct imap_reply *reply, char *error, int64_t dea
 	return ok && curl_easy_setopt(c, CURLOPT_ERRORBUFFER, error) == CURLE_OK;
 }
 
-static enum verdict judge(
-    struct question *q, CURLcode rc, const struct imap_reply *reply, const char *error)
+static enum verdict judge(struct question *q, CURLcode rc, const struct imap_reply *reply,
+    const char *error, bool one_host)
 {
 	if (reply->preauth) {
 		err_set(&q->err, 0,
@@ -155,9 +155,13 @@ static enum verdict judge(
 	}
 	if (rc == CURLE_OK && reply->last == IMAP_TAGGED_OK)
 		return VERDICT_OK;
-	if (rc == CURLE_LOGIN_DENIED)
+	if (rc == CURLE_LOGIN_DENIED) {
+		if (imap_reply_is_outage(reply))
+			q->backend = BACKEND_AWAY;
 		return imap_reply_verdict(reply, &q->err);
+	}
 	err_set(&q->err, EX_TEMPFAIL, "%.300s", error[0] != '\0' ? error : curl_easy_strerror(rc));
+	q->backend = one_host ? BACKEND_DOWN : BACKEND_AWAY;
 	return VERDICT_INTERNAL;
 }
 
@@ -168,6 +172,7 @@ static enum verdict imap_ask(void *state, struct question *q)
 	char error[CURL_ERROR_SIZE] = "";
 	struct imap_reply reply = {.last = IMAP_TAGGED_NONE};
 	struct span user = template_expand(set->username, q->vars, q->arena, NULL, NULL, &q->err);
+	q->backend = BACKEND_UNSAID;
 	if (user.ptr == NULL)
 		return VERDICT_INTERNAL;
 	/* without a name libcurl would not log in at all, and that would look like success */
@@ -179,11 +184,12 @@ static enum verdict imap_ask(void *state, struct question *q)
 	if (url == NULL)
 		return VERDICT_INTERNAL;
 	CURL *c = curl_easy_init();
+	q->backend = BACKEND_ANSWERS;
 	enum verdict v = VERDICT_INTERNAL;
 	if (c != NULL && set_tls(c, set) &&
 	    set_login(c, url, arena_cstr(q->arena, user), arena_cstr(q->arena, password)) &&
 	    set_rest(c, &reply, error, q->deadline_ms))
-		v = judge(q, curl_easy_perform(c), &reply, error);
+		v = judge(q, curl_easy_perform(c), &reply, error, template_is_constant(set->host));
 	else
 		err_set(&q->err, EX_SOFTWARE, "libcurl lacks what is needed");
 	curl_easy_cleanup(c);

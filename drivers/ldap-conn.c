@@ -332,8 +332,10 @@ static bool is_usable(struct ldap_conn *c, int64_t deadline_ms)
 static enum ldap_call open_somewhere(
     struct ldap_conn *c, int64_t deadline_ms, struct arena *a, struct err *err)
 {
+	c->hasty = false;
 	for (unsigned tried = 0;; tried |= 1U << c->server) {
 		if (deadline_ms - clock_ms() < HASTE_MS) {
+			c->hasty = true;
 			err_set(err, EX_TEMPFAIL, "no time left to connect to an LDAP server");
 			return CALL_FAILED;
 		}

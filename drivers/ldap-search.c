@@ -109,8 +109,9 @@ static enum ldap_call judge(struct ldap_conn *c, const struct ldap_query *q, LDA
 	if (ldap_code_is_outage(code))
 		return ldap_conn_lost(c, true, err, "search: %s%s%s", ldap_err2string(code),
 		    text[0] != '\0' ? ": " : "", text);
-	err_set(err, EX_TEMPFAIL, "%s: search in \"%s\": %s%s%s", ldap_conn_uri(c), q->base,
-	    ldap_err2string(code), text[0] != '\0' ? ": " : "", text);
+	/* a base without variables is everybody's */
+	err_set(err, nowhere ? EX_UNAVAILABLE : EX_TEMPFAIL, "%s: search in \"%s\": %s%s%s",
+	    ldap_conn_uri(c), q->base, ldap_err2string(code), text[0] != '\0' ? ": " : "", text);
 	return CALL_FAILED;
 }
 

@@ -12,10 +12,11 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rest.h"
 #include "base/wheel.h"
 #include "drivers/ldap-conn.h"
 
-enum { REST_FIRST_MS = 250, REST_MAX_MS = 4000, PROBE_WAIT_MS = 300 };
+enum { REST_FIRST_MS = 250, REST_MAX_MS = 2000, PROBE_WAIT_MS = 300 };
 
 struct ldap_servers {
 	const struct ldap_settings *set;
@@ -26,7 +27,6 @@ struct ldap_servers {
 		unsigned fails;	  /* in a row; 0: it is good */
 		int64_t until_ms; /* nobody asks it before */
 		int64_t since_ms; /* of the first failure */
-		unsigned jitter;  /* state of a small generator */
 		bool probing;	  /* one lane is trying it */
 		char why[200];
 	} server[LDAP_SERVERS_MAX];
@@ -49,8 +49,6 @@ struct ldap_servers *ldap_servers_get(const struct ldap_settings *set)
 		pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 		pthread_cond_init(&s->changed, &attr);
 		pthread_condattr_destroy(&attr);
-		for (size_t i = 0; i < LDAP_SERVERS_MAX; i++)
-			s->server[i].jitter = (unsigned)clock_ms() + (unsigned)i * 7919;
 		s->next = all;
 		all = s;
 	}
@@ -156,16 +154,6 @@ void ldap_servers_good(struct ldap_servers *s, int server)
 	pthread_mutex_unlock(&lock);
 }
 
-/* doubled each time, a quarter more or less so that many hosts do not come back together */
-static int64_t rest_of(struct server *one)
-{
-	int64_t ms = REST_FIRST_MS;
-	for (unsigned i = 1; i < one->fails && ms < REST_MAX_MS; i++)
-		ms *= 2;
-	one->jitter = one->jitter * 1103515245U + 12345U;
-	return ms - ms / 4 + (int64_t)((one->jitter >> 8) % (unsigned)(ms / 2));
-}
-
 void ldap_servers_bad(struct ldap_servers *s, int server, const char *why)
 {
 	struct server *one = &s->server[server];
@@ -175,7 +163,7 @@ void ldap_servers_bad(struct ldap_servers *s, int server, const char *why)
 	/* several lanes find out about the same failure: it counts once */
 	if (news || one->probing || now >= one->until_ms) {
 		one->fails++;
-		one->until_ms = now + rest_of(one);
+		one->until_ms = now + rest_ms(one->fails, REST_FIRST_MS, REST_MAX_MS);
 	}
 	if (news)
 		one->since_ms = now;

@@ -47,6 +47,7 @@ static char *expand(
 	if (text.ptr != NULL)
 		return arena_cstr(q->arena, text);
 	*v = VERDICT_INTERNAL;
+	q->backend = BACKEND_UNSAID;
 	if (k->unwritable) {
 		*v = VERDICT_UNKNOWN_USER;
 		err_set(&q->err, 0, "unknown user (his name is not UTF-8)");
@@ -58,6 +59,18 @@ static int scope_of(const struct ldap_settings *set)
 {
 	static const int scopes[] = {LDAP_SCOPE_SUBTREE, LDAP_SCOPE_ONELEVEL, LDAP_SCOPE_BASE};
 	return scopes[set->scope];
+}
+
+/* The question ends here: nobody answered, or (FAILED with a connection) an answer of no use. */
+static void note_outage(struct asking *k, const struct ldap_conn *c, enum ldap_call call)
+{
+	struct question *q = k->q;
+	if (call == CALL_LOST || (call == CALL_FAILED && c->ld == NULL))
+		q->backend = c->hasty ? BACKEND_AWAY : BACKEND_DOWN;
+	else if (call == CALL_FAILED && q->err.code == EX_UNAVAILABLE)
+		q->backend = BACKEND_DOWN;
+	else if (call == CALL_FAILED && q->err.code == EX_TEMPFAIL)
+		q->backend = BACKEND_AWAY;
 }
 
 /* ---- searching ---- */
@@ -74,6 +87,7 @@ static enum ldap_call search(
 			call = ldap_search_one(
 			    c, query, k->deadline_ms, k->q->arena, entry, found, &k->q->err);
 	}
+	note_outage(k, &k->s->service, call);
 	return call;
 }
 
@@ -179,6 +193,7 @@ static enum verdict try_password(struct asking *k, const char *dn)
 		call = ldap_bind_user(
 		    c, dn, secret_reveal(q->password), k->deadline_ms, q->arena, &v, &q->err);
 	}
+	note_outage(k, &k->s->user, call);
 	return call == CALL_DONE ? (enum verdict)v : VERDICT_INTERNAL;
 }
 
@@ -190,6 +205,7 @@ static enum verdict verify(struct asking *k)
 	if (secret_reveal(q->password).len == 0) {
 		/* servers take it for an anonymous bind, which succeeds */
 		err_set(&q->err, 0, "Login attempt with empty password");
+		q->backend = BACKEND_UNSAID;
 		return VERDICT_MISMATCH;
 	}
 	if (template_text(set->auth_bind_userdn)[0] != '\0') {

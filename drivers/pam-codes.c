@@ -76,6 +76,17 @@ enum verdict pam_code_verdict(enum pam_phase phase, int code)
 	return INTERNAL;
 }
 
+bool pam_code_is_outage(int code)
+{
+	static const int outages[] = {PAM_OPEN_ERR, PAM_SYMBOL_ERR, PAM_SERVICE_ERR, PAM_SYSTEM_ERR,
+	    PAM_MODULE_UNKNOWN, PAM_AUTHINFO_UNAVAIL, PAM_CRED_UNAVAIL, PAM_TRY_AGAIN};
+	for (size_t i = 0; i < ARRAY_LEN(outages); i++) {
+		if (outages[i] == code)
+			return true;
+	}
+	return false;
+}
+
 const char *pam_phase_name(enum pam_phase phase)
 {
 	static const char *const names[] = {

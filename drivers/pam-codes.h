@@ -4,6 +4,8 @@
 #ifndef DRIVERS_PAM_CODES_H
 #define DRIVERS_PAM_CODES_H
 
+#include <stdbool.h>
+
 #include "base/verdict.h"
 
 enum pam_phase {
@@ -16,6 +18,9 @@ enum pam_phase {
 
 /* A code that the table does not have is VERDICT_INTERNAL. */
 enum verdict pam_code_verdict(enum pam_phase phase, int code);
+
+/* The code is about the system, or what is behind it, not about the user. */
+bool pam_code_is_outage(int code);
 
 /* "pam_authenticate()" ... */
 const char *pam_phase_name(enum pam_phase phase);

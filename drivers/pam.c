@@ -135,6 +135,9 @@ static enum verdict judge(struct attempt *at, enum pam_phase phase, int code)
 		text = "no such error";
 	if (v == VERDICT_OK)
 		return v;
+	/* one stack may have several sources of users: others may be well */
+	if (v == VERDICT_INTERNAL && pam_code_is_outage(code))
+		at->q->backend = BACKEND_AWAY;
 	/* fail2ban knows both of these */
 	if (code == PAM_USER_UNKNOWN)
 		err_set(
@@ -230,6 +233,7 @@ static enum verdict pam_ask(void *state, struct question *q)
 	const struct span user = q->vars->v[VAR_USER], protocol = q->vars->v[VAR_SERVICE];
 	struct span password = secret_reveal(q->password);
 	char service[PAM_SERVICE_MAX];
+	q->backend = BACKEND_UNSAID;
 	if (user.len == 0 || has_nul(user))
 		return VERDICT_UNKNOWN_USER;
 	if (has_nul(password))
@@ -249,6 +253,7 @@ static enum verdict pam_ask(void *state, struct question *q)
 	const struct pam_conv conv = {converse, &at};
 	/* a process that has run so many modules so often is replaced */
 	q->retire = s->set->max_requests > 0 && ++s->asked >= s->set->max_requests;
+	q->backend = BACKEND_ANSWERS;
 	int code = pam_start(service, at.user, &conv, &at.pamh);
 	if (code != PAM_SUCCESS) {
 		at.pamh = NULL;

@@ -107,6 +107,7 @@ static enum verdict find_table(struct passwd_file *pf, struct question *q, struc
 		return VERDICT_UNKNOWN_USER;
 	}
 	q->err = err;
+	q->backend = pf->one ? BACKEND_DOWN : BACKEND_AWAY;
 	return VERDICT_INTERNAL;
 }
 
@@ -141,6 +142,7 @@ static enum verdict find_line(
 		return VERDICT_OK;
 	if (pf_table_is_cut(t)) {
 		err_set(&q->err, EX_TEMPFAIL, "the passwd-file is just being written");
+		q->backend = BACKEND_AWAY;
 		return VERDICT_INTERNAL;
 	}
 	return VERDICT_UNKNOWN_USER;

@@ -88,6 +88,8 @@ static enum verdict passwd_ask(void *state, struct question *q)
 	const struct passwd_state *s = state;
 	struct passwd pw;
 	enum verdict v = nss_passwd(q->vars->v[VAR_USER], q->arena, &pw, &q->err);
+	if (v == VERDICT_INTERNAL)
+		q->backend = BACKEND_AWAY; /* one of several sources of names */
 	if (v != VERDICT_OK)
 		return v;
 	if (q->kind == ASK_USERDB)

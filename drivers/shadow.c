@@ -38,6 +38,8 @@ static enum verdict shadow_ask(void *state UNUSED, struct question *q)
 {
 	struct spwd sp;
 	enum verdict v = nss_shadow(q->vars->v[VAR_USER], q->arena, &sp, &q->err);
+	if (v == VERDICT_INTERNAL)
+		q->backend = BACKEND_AWAY; /* one of several sources of names */
 	if (v == VERDICT_OK)
 		v = nss_shadow_age(&sp, (long)(time(NULL) / NSS_DAY_S), &q->err);
 	if (v != VERDICT_OK)

@@ -153,7 +153,8 @@ static bool is_charset_error(unsigned code)
 	       code == ER_TRUNCATED_WRONG_VALUE_FOR_FIELD;
 }
 
-static enum sql_result failure(struct conn *c, unsigned code, const char *text, struct err *err)
+static enum sql_result failure(
+    struct conn *c, unsigned code, const char *state, const char *text, struct err *err)
 {
 	bool late = clock_ms() >= c->until;
 	if (late && (code == 0 || (code >= CR_MIN_ERROR && code <= CR_MAX_ERROR)))
@@ -162,12 +163,12 @@ static enum sql_result failure(struct conn *c, unsigned code, const char *text, 
 		err_set(err, EX_TEMPFAIL, "mysql %s: %s (%u)", c->host, text, code);
 	if (code == 0 || is_connection_error(code))
 		return late ? SQL_TIMEOUT : SQL_LOST;
-	return SQL_FAILED;
+	return is_charset_error(code) || sql_state_is_about_values(state) ? SQL_UNFIT : SQL_FAILED;
 }
 
 static enum sql_result st_failure(struct conn *c, MYSQL_STMT *st, struct err *err)
 {
-	return failure(c, mysql_stmt_errno(st), mysql_stmt_error(st), err);
+	return failure(c, mysql_stmt_errno(st), mysql_stmt_sqlstate(st), mysql_stmt_error(st), err);
 }
 
 /* ---- connecting ---- */
@@ -245,7 +246,7 @@ static void *conn_open(
 				  "REPLACE(@@SESSION.sql_mode, 'ANSI_QUOTES', '')");
 	if (ok)
 		return c;
-	(void)failure(c, mysql_errno(c->my), mysql_error(c->my), err);
+	(void)failure(c, mysql_errno(c->my), mysql_sqlstate(c->my), mysql_error(c->my), err);
 	conn_close(c);
 	return NULL;
 }
@@ -270,7 +271,7 @@ static enum sql_result prepare(
 		return SQL_ROW;
 	enum sql_result r = st_failure(c, s->st, err);
 	/* a lost connection's statements are closed after it */
-	if (r == SQL_FAILED)
+	if (r == SQL_FAILED || r == SQL_UNFIT)
 		drop_statement(s);
 	return r;
 }
@@ -367,7 +368,7 @@ static enum sql_result conn_execute(void *handle, const struct sql_query *q,
 			r = start(c, s, q, values, err);
 		if (r == SQL_ROW)
 			r = prepare_result(c, s, err);
-		if (r != SQL_FAILED)
+		if (r != SQL_FAILED && r != SQL_UNFIT)
 			break;
 		unsigned code = s->st != NULL ? mysql_stmt_errno(s->st) : 0;
 		drop_statement(s);

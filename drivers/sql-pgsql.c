@@ -128,7 +128,7 @@ static enum sql_result refused(struct conn *c, const char *state)
 		return SQL_NO_VALUE;
 	if (PQstatus(c->pg) == CONNECTION_BAD || in_list(state, connection))
 		return SQL_LOST;
-	return SQL_FAILED;
+	return sql_state_is_about_values(state) ? SQL_UNFIT : SQL_FAILED;
 }
 
 static const char *sqlstate(const PGresult *r)
@@ -328,7 +328,7 @@ static enum sql_result conn_execute(void *handle, const struct sql_query *q,
 	for (size_t rounds = 0; again && rounds < q->count + 4; rounds++) {
 		c->at_end = false;
 		r = attempt(c, q, texts, &again, err);
-		again = again && (r == SQL_ROW || r == SQL_FAILED);
+		again = again && (r == SQL_ROW || r == SQL_FAILED || r == SQL_UNFIT);
 	}
 	arena_free(&a);
 	return r;

@@ -1,7 +1,7 @@
 /*
  * The connections of all lanes of a worker: spread over the hosts, kept for
  * the next question, at most maxconns to a host. A host that fails is left
- * alone for a while (a quarter of a second, growing to five, with jitter);
+ * alone for a while (a quarter of a second, growing to two, with jitter);
  * then one question tries it and the others still go elsewhere or fail at
  * once. Runs in: worker, any lane. Owner of connections: the pool, or the
  * lane that took one.
@@ -12,12 +12,13 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rest.h"
 #include "base/wheel.h"
 #include "drivers/sql.h"
 
 enum {
 	BACKOFF_FIRST_MS = 250,
-	BACKOFF_MAX_MS = 5000,
+	BACKOFF_MAX_MS = 2000,
 	PROBE_WAIT_MS = 300,
 	HANG_MS = 1000, /* an attempt this long without an answer says that the host hangs */
 };
@@ -167,7 +168,7 @@ static struct sql_host *choose(const struct sql_try *t, int64_t now, unsigned *f
 	return best;
 }
 
-static bool nobody_left(const struct sql_try *t, struct err *err)
+static bool nobody_left(struct sql_try *t, struct err *err)
 {
 	struct sql_pool *p = t->pool;
 	if (err->text[0] != '\0')
@@ -177,6 +178,7 @@ static bool nobody_left(const struct sql_try *t, struct err *err)
 			return err_set(
 			    err, EX_TEMPFAIL, "%s (not tried again yet)", p->hosts[i].why.text);
 	}
+	t->busy = true;
 	return err_set(
 	    err, EX_TEMPFAIL, "all maxconns=%u connections are busy", p->set->to->max_connections);
 }
@@ -222,12 +224,6 @@ static int64_t min_ms(int64_t x, int64_t y)
 	return x < y ? x : y;
 }
 
-static int64_t jittered(int64_t ms)
-{
-	uint64_t mix = (uint64_t)clock_us() * UINT64_C(0x9E3779B97F4A7C15);
-	return ms - ms / 4 + (int64_t)((mix >> 33) % (uint64_t)(ms / 2 + 1));
-}
-
 /* The others that are away get their turn sooner, now that there is one less. */
 static void hurry_others(struct sql_pool *p, const struct sql_host *down, int64_t now)
 {
@@ -244,11 +240,10 @@ static struct sql_conn *mark_down(
 {
 	if (h->failures == 0)
 		hurry_others(p, h, now);
-	unsigned shift = h->failures < 8 ? h->failures : 8;
 	h->failures++;
 	h->probing = false;
 	h->failed_at = now;
-	h->retry_at = now + jittered(min_ms((int64_t)BACKOFF_FIRST_MS << shift, BACKOFF_MAX_MS));
+	h->retry_at = now + rest_ms(h->failures, BACKOFF_FIRST_MS, BACKOFF_MAX_MS);
 	h->why = *why;
 	if (h->failures == 1)
 		log_error("%s", why->text);

@@ -2,9 +2,20 @@
  * What a row means: its columns as a password, as extra fields, as the name
  * of a user. Runs in: worker. Owner of everything: the question's arena.
  */
+#include <string.h>
 #include <sysexits.h>
 
 #include "drivers/sql-row.h"
+
+bool sql_state_is_about_values(const char *state)
+{
+	static const char *const classes[] = {"21", "22", "23"}; /* cardinality, data, integrity */
+	for (size_t i = 0; i < ARRAY_LEN(classes); i++) {
+		if (strncmp(state, classes[i], 2) == 0)
+			return true;
+	}
+	return false;
+}
 
 static bool is_userdb(struct span name)
 {

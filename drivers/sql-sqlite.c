@@ -107,6 +107,9 @@ static enum sql_result failure(struct conn *c, int rc, struct err *err)
 		return SQL_LOST; /* perhaps another file is there by now */
 	case SQLITE_TOOBIG:
 		return SQL_NO_VALUE;
+	case SQLITE_MISMATCH:
+	case SQLITE_RANGE:
+		return SQL_UNFIT;
 	default:
 		return SQL_FAILED;
 	}

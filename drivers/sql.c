@@ -74,9 +74,9 @@ static enum sql_result execute(const struct sql *s, struct sql_conn *c, unsigned
 		return SQL_FAILED;
 	struct sql_value *values = arena_alloc(a, (q->count + 1) * sizeof(*values));
 	if (!expand(q, vars, replace, a, values, err))
-		return SQL_FAILED;
+		return SQL_UNFIT;
 	enum sql_result r = sql_backend.execute(c->handle, q, values, until, &why);
-	if (r == SQL_FAILED && q->shows_password)
+	if ((r == SQL_FAILED || r == SQL_UNFIT) && q->shows_password)
 		(void)err_set(err, why.code,
 		    "the server refused the query (its words are not "
 		    "shown, they may hold the password)");
@@ -92,6 +92,7 @@ struct lookup {
 	struct question *q;
 	unsigned slot;
 	unsigned rows;
+	bool busy;	    /* no server was asked: all connections are in use */
 	struct sql_row row; /* the first */
 	struct sql_password passwords[ROWS_MAX];
 };
@@ -123,7 +124,7 @@ static enum sql_result take_rows(struct lookup *l, struct sql_conn *c, int64_t u
 	l->rows = 0;
 	while ((r = sql_backend.next(c->handle, q->arena, &row, until, &q->err)) == SQL_ROW) {
 		if (!take_row(l, &row))
-			return SQL_FAILED;
+			return SQL_UNFIT;
 	}
 	return r;
 }
@@ -149,8 +150,10 @@ static enum sql_result look(struct lookup *l)
 	    .deadline = q->deadline_ms > 0 ? q->deadline_ms : now + NO_DEADLINE_MS};
 	while (r == SQL_LOST || r == SQL_TIMEOUT) {
 		struct sql_conn *c = sql_pool_take(&t, &q->err);
-		if (c == NULL)
+		if (c == NULL) {
+			l->busy = t.busy;
 			return r;
+		}
 		q->err = (struct err){0};
 		r = execute(l->sql, c, l->slot, q->vars, NULL, q->arena, t.until, &q->err);
 		if (r == SQL_ROW)
@@ -203,7 +206,10 @@ static enum verdict sql_ask(void *state, struct question *q)
 	case SQL_NO_VALUE:
 		q->err = (struct err){0};
 		return VERDICT_UNKNOWN_USER;
+	case SQL_UNFIT:
+		return VERDICT_INTERNAL;
 	default:
+		q->backend = l.busy ? BACKEND_AWAY : BACKEND_DOWN;
 		return VERDICT_INTERNAL;
 	}
 }

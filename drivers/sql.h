@@ -88,7 +88,8 @@ struct sql_settings {
 /* ---- a backend: sql-mysql.c, sql-pgsql.c, sql-sqlite.c ---- */
 
 enum sql_result {
-	SQL_FAILED = 0, /* the query's own fault: *err says why */
+	SQL_FAILED = 0, /* the query cannot be run, whoever is asked for: *err says why */
+	SQL_UNFIT,	/* the same for these values, or these rows; others may do */
 	SQL_ROW,
 	SQL_END,
 	SQL_LOST,    /* the connection is of no more use; *err */
@@ -127,6 +128,9 @@ struct sql_backend {
 	void (*close)(void *conn);
 };
 
+/* Of SQLSTATE: what it says is about values, not about the server, its tables or rights. */
+bool sql_state_is_about_values(const char *state);
+
 /* the module's own */
 extern const struct sql_backend sql_backend;
 
@@ -153,6 +157,7 @@ struct sql_try {
 	int64_t deadline; /* clock_ms() */
 	int64_t until;	  /* of this attempt */
 	int64_t started;
+	bool busy; /* out: the time ran out in waiting for a connection */
 };
 
 /* A connection to a host that was not tried yet, or NULL and *err. */

@@ -60,10 +60,12 @@ static void check_answer(struct span in, struct buffer *b, struct arena *a)
 	if (!channel_get_answer(in, a, &an))
 		return;
 	channel_put_answer(b, &an);
+	must(channel_peek_answer(in, &again));
+	must(an.serial == again.serial && an.backend == again.backend);
 	must(channel_get_answer(payload_of(b), a, &again));
 	must(an.serial == again.serial && an.verdict == again.verdict &&
-	     an.has_password == again.has_password && span_eq(an.detail, again.detail) &&
-	     same_secret(an.credential, again.credential) &&
+	     an.backend == again.backend && an.has_password == again.has_password &&
+	     span_eq(an.detail, again.detail) && same_secret(an.credential, again.credential) &&
 	     an.fields.count == again.fields.count && an.keep_ms == again.keep_ms &&
 	     an.tell.count == again.tell.count);
 }

@@ -631,9 +631,25 @@ def test_expired_answers_in_an_outage(start):
     assert login(server, "nobody", "x") == "temp_fail"  # perhaps he is somebody by now
     script.mode("")
     script.set("tim", "new")
+    proc.wait_for("the end of the outage", lambda: login(server, "nobody", "x") == "FAIL")
     assert login(server, "tim", "good") == "FAIL"
     script.mode("fail")
     assert login(server, "tim", "good") == "temp_fail"  # the backend has said no to it
+
+
+@pytest.mark.parametrize("how", ["the driver", "the worker"])
+def test_expired_answers_are_for_outages_only(start, how):
+    """Nobody can decide, as this user's entry is broken: the backend is well, so what it said before is past."""
+    script, server = expired(start, auth_cache_expired_limit="1h")
+    if how == "the driver":
+        script.mode("odd")
+    else:
+        script.set("tim", "{NO-SUCH-SCHEME}x")
+    for _ in range(5):  # nor is the backend taken for one that is down
+        assert login(server, "tim", "good") == "temp_fail"
+    script.mode("")
+    assert login(server, "nobody", "x") == "FAIL"
+    assert "Falling back" not in server.logs() and "the backend is down" not in server.logs()
 
 
 def test_expired_answers_have_an_end(start):

@@ -136,8 +136,13 @@ static enum verdict scripted_ask(void *state, struct question *q)
 	enum verdict v = find(s, q, key);
 	while (mode_is(s, "hang"))
 		nanosleep(&(struct timespec){.tv_nsec = 10 * 1000 * 1000}, NULL);
+	if (mode_is(s, "odd")) {
+		err_set(&q->err, 0, "this user's entry is broken");
+		return VERDICT_INTERNAL;
+	}
 	if (mode_is(s, "fail")) {
 		err_set(&q->err, 0, "the backend is down");
+		q->backend = BACKEND_DOWN;
 		return VERDICT_INTERNAL;
 	}
 	return v;
