@@ -126,8 +126,11 @@ static void question_begin(struct job *job, enum question_kind kind)
 enum verdict asker_driver(
     const struct asker *as, void *state, struct job *job, enum question_kind kind)
 {
-	question_begin(job, kind);
-	enum verdict v = as->driver->ask(state, &job->ask);
+	bool ahead = job->asked && job->ask.kind == kind;
+	job->asked = false;
+	if (!ahead)
+		question_begin(job, kind);
+	enum verdict v = ahead ? job->verdict : as->driver->ask(state, &job->ask);
 	if (v >= VERDICT_COUNT)
 		v = VERDICT_INTERNAL;
 	enum backend_state b = job->ask.backend;
@@ -396,9 +399,8 @@ static void convert(const struct asker *as, struct job *job)
 		return;
 	struct err err = {0};
 	struct secret out = SECRET_NULL;
-	struct scheme_gen g = {.user = job->q.vars.v[VAR_USER], .salt = job->q.salt};
-	enum verdict v = scheme_convert(
-	    &job->hash, arena_cstr(&job->arena, job->q.scheme), &g, &job->arena, &out, &err);
+	enum verdict v = scheme_convert(&job->hash, arena_cstr(&job->arena, job->q.scheme),
+	    job->q.vars.v[VAR_USER], &job->arena, &out, &err);
 	job->ask.err = err;
 	asker_answer(job, v);
 	if (v == VERDICT_OK)
@@ -478,4 +480,37 @@ bool asker_ask(struct asker *as, void *state, struct job *job)
 	}
 	job_answer(job, VERDICT_INTERNAL, "driver %s cannot do this", as->driver->spec->name);
 	return true;
+}
+
+/* What asker_ask() will ask the driver first; false: nothing that this driver is asked. */
+static bool first_question(const struct asker *as, const struct job *job, enum question_kind *kind)
+{
+	bool judge = job->q.ask == CHANNEL_VERIFY && (as->can & CAN_VERIFY) != 0 &&
+		     (job->q.flags & ASK_SKIP_PASSWORD) == 0;
+	*kind = judge ? ASK_VERIFY : job->q.ask == CHANNEL_USERDB ? ASK_USERDB : ASK_PASSDB;
+	return job->q.ask != CHANNEL_LIST && (judge || (as->can & CAN_SHOW) != 0);
+}
+
+void asker_ask_ahead(struct asker *as, void *state, struct job *const *jobs, size_t count)
+{
+	struct question *questions[ASK_MANY_MAX];
+	struct job *asked[ASK_MANY_MAX];
+	enum verdict verdicts[ASK_MANY_MAX];
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++) {
+		enum question_kind kind;
+		if (!first_question(as, jobs[i], &kind))
+			continue;
+		question_begin(jobs[i], kind);
+		questions[n] = &jobs[i]->ask;
+		verdicts[n] = VERDICT_INTERNAL;
+		asked[n++] = jobs[i];
+	}
+	if (n == 0)
+		return;
+	as->driver->ask_many(state, questions, verdicts, n);
+	for (size_t i = 0; i < n; i++) {
+		asked[i]->asked = true;
+		asked[i]->verdict = verdicts[i];
+	}
 }

@@ -16,6 +16,8 @@
 
 struct lane_pool;
 
+enum lane_outcome { LANE_DONE, LANE_HASH, LANE_NAMES };
+
 /* A stored password taken apart. */
 struct job_hash {
 	struct scheme_hash hash;
@@ -41,6 +43,9 @@ struct job {
 	bool dummy;	      /* only to spend the time: the user is unknown */
 	bool only_names;      /* answered but for names that are to be numbers */
 	unsigned passed_over; /* how often others went first for want of memory */
+	bool asked;	      /* .ask has the driver's answer already, which is .verdict */
+	enum verdict verdict;
+	enum lane_outcome outcome; /* where it goes from this lane */
 
 	atomic_bool cancelled;
 	uint32_t credit; /* LIST: names that may still be sent; under the hub's lock */
@@ -100,6 +105,8 @@ void asker_init(struct asker *as);
 void asker_free(struct asker *as);
 /* True: job->answer is complete. False: job->hash is to be compared in a hash lane. */
 bool asker_ask(struct asker *as, void *state, struct job *job) MUST_CHECK;
+/* Asks the driver about several jobs at once; asker_ask() of each then goes on from there. */
+void asker_ask_ahead(struct asker *as, void *state, struct job *const *jobs, size_t count);
 /* Compares job->hash and completes the answer. */
 void asker_hash(struct asker *as, struct job *job);
 
@@ -141,7 +148,7 @@ struct lane_hub {
 	_Atomic uint64_t needs; /* of states that only lanes may touch */
 };
 
-enum lane_outcome { LANE_DONE, LANE_HASH, LANE_NAMES };
+enum { LANE_BATCH_MAX = ASK_MANY_MAX };
 
 struct lane_pool {
 	struct lane_hub *hub;
@@ -149,7 +156,9 @@ struct lane_pool {
 	unsigned max;	 /* threads at most; they start when needed */
 	int nice;	 /* of these threads, relative to the process */
 	uint64_t memory; /* what the running jobs' hash_memory may add up to; 0: no limit */
-	enum lane_outcome (*run)(void *ctx, void *state, struct job *job);
+	unsigned batch;	 /* jobs at most that run() gets at once */
+	/* Sets each job's outcome where it is not LANE_DONE. */
+	void (*run)(void *ctx, void *state, struct job *const *jobs, size_t count);
 	void *ctx;
 	struct lane_pool *hash_pool;  /* where LANE_HASH leads */
 	struct lane_pool *names_pool; /* where LANE_NAMES leads */
@@ -160,10 +169,12 @@ struct lane_pool {
 	/* under the hub's lock */
 	pthread_cond_t work;
 	struct job *queue, **queue_end;
-	unsigned queued, idle, count;
+	unsigned queued, idle, count, started;
+	bool waking; /* a lane was woken and is not there yet */
 	uint64_t memory_used;
 	pthread_t *threads;
-	int first_open; /* of the first lane: 0 not yet, 1 done, -1 open_err */
+	int64_t *busy_until; /* of each lane: the last deadline of what it runs; INT64_MAX: free */
+	int first_open;	     /* of the first lane: 0 not yet, 1 done, -1 open_err */
 	struct err open_err;
 };
 
@@ -177,8 +188,8 @@ void lane_submit(struct lane_pool *p, struct job *job);
 void lane_wake(struct lane_hub *h);
 /* True when the job was still in a queue: it is the caller's again. */
 bool lane_cancel(struct lane_hub *h, struct job *job) MUST_CHECK;
-/* It is in a lane: neither in a queue nor done. */
-bool lane_has(struct lane_hub *h, const struct job *job) MUST_CHECK;
+/* Lanes that are busy with what nobody waits for any more since limit_ms. */
+unsigned lane_count_stuck(struct lane_pool *p, int64_t limit_ms);
 void lane_credit(struct lane_hub *h, struct job *job, uint32_t more);
 /* All jobs that are done, oldest first; frames of lists are appended to *frames. */
 struct job *lane_take_done(struct lane_hub *h, struct buffer *frames);

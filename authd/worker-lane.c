@@ -20,7 +20,7 @@
 #include "base/wheel.h"
 
 /* a job that needs much memory is overtaken by so many smaller ones, then they wait for it */
-enum { OVERTAKE_MAX = 64, STOP_WAIT_S = 2, REOPEN_MS = 1000, NEEDS_MS = 1000 };
+enum { OVERTAKE_MAX = 64, STOP_WAIT_S = 2, REOPEN_MS = 1000, NEEDS_MS = 1000, SLOW_MS = 5 };
 
 bool lane_hub_init(struct lane_hub *h, struct err *err)
 {
@@ -49,6 +49,7 @@ void lane_pool_init(struct lane_pool *p, struct lane_hub *h)
 	p->queue_end = &p->queue;
 	pthread_cond_init(&p->work, NULL);
 	p->threads = mem_alloc(p->max * sizeof(*p->threads));
+	p->busy_until = mem_alloc(p->max * sizeof(*p->busy_until));
 }
 
 void lane_wake(struct lane_hub *h)
@@ -62,10 +63,13 @@ void lane_wake(struct lane_hub *h)
 
 static void finish(struct lane_hub *h, struct job *job)
 {
+	/* the main thread takes all that is there when it comes: one wake-up is enough */
+	bool first = h->done == NULL;
 	job->next = NULL;
 	*h->done_end = job;
 	h->done_end = &job->next;
-	lane_wake(h);
+	if (first)
+		lane_wake(h);
 }
 
 static void unlink_job(struct lane_pool *p, struct job **link)
@@ -94,6 +98,15 @@ static struct job *pick(struct lane_pool *p)
 	return NULL;
 }
 
+/* One lane at a time: it wakes the next one if there is more than it takes. */
+static void wake_one(struct lane_pool *p)
+{
+	if (p->queue == NULL || p->idle == 0 || p->waking)
+		return;
+	p->waking = true;
+	pthread_cond_signal(&p->work);
+}
+
 static void *lane_thread(void *arg);
 
 static void enqueue(struct lane_pool *p, struct job *job)
@@ -117,15 +130,17 @@ static void enqueue(struct lane_pool *p, struct job *job)
 			return;
 		}
 	}
-	pthread_cond_signal(&p->work);
+	wake_one(p);
 }
 
 /* ---- the lane ---- */
 
 struct lane {
 	struct lane_pool *pool;
+	unsigned number;
 	void *state;
 	struct err err; /* why there is no state */
+	bool slow;	/* the last call took long */
 	int64_t opened_at, needs_at;
 };
 
@@ -157,47 +172,102 @@ static bool lane_open(struct lane *l)
 	return l->state != NULL;
 }
 
-static enum lane_outcome lane_run(struct lane *l, struct job *job)
+/* What need not be asked any more is answered and left out; the result is how many are left. */
+static size_t drop_unwanted(
+    struct lane *l, struct job *const *jobs, size_t count, struct job **left)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct job *job = jobs[i];
+		job->outcome = LANE_DONE;
+		if (atomic_load(&job->cancelled))
+			job_answer(job, VERDICT_INTERNAL, "cancelled");
+		else if (job_is_late(job))
+			job_outage(job, BACKEND_AWAY, "timed out in the queue");
+		else if (!lane_open(l))
+			job_outage(job, BACKEND_DOWN, l->err.text);
+		else
+			left[n++] = job;
+	}
+	return n;
+}
+
+static void lane_run(struct lane *l, struct job *const *jobs, size_t count)
 {
 	const struct lane_pool *p = l->pool;
-	enum lane_outcome outcome = LANE_DONE;
-	if (atomic_load(&job->cancelled))
-		job_answer(job, VERDICT_INTERNAL, "cancelled");
-	else if (job_is_late(job))
-		job_outage(job, BACKEND_AWAY, "timed out in the queue");
-	else if (!lane_open(l))
-		job_outage(job, BACKEND_DOWN, l->err.text);
-	else
-		outcome = p->run(p->ctx, l->state, job);
-	lane_publish_needs(l, clock_ms());
-	return outcome;
+	struct job *left[LANE_BATCH_MAX];
+	size_t n = drop_unwanted(l, jobs, count, left);
+	int64_t began = clock_ms();
+	if (n > 0)
+		p->run(p->ctx, l->state, left, n);
+	int64_t now = clock_ms();
+	l->slow = now - began >= SLOW_MS;
+	lane_publish_needs(l, now);
+}
+
+/*
+ * A fair share of what waits: lanes that are free take the rest at the same
+ * time, and when all are busy the more go together. Where a question takes
+ * long, nothing is gained that would be worth the waiting for each other.
+ */
+static size_t pick_batch(struct lane_pool *p, struct job **jobs, bool one)
+{
+	unsigned others = p->idle + (p->max - p->count);
+	size_t share = one ? 1 : (p->queued + others) / (others + 1), n = 0;
+	do {
+		jobs[n] = pick(p);
+		if (jobs[n] == NULL)
+			break;
+	} while (++n < share && n < p->batch);
+	return n;
+}
+
+/* When nobody waits any more for any of them. */
+static int64_t last_deadline(struct job *const *jobs, size_t count)
+{
+	int64_t last = 0;
+	for (size_t i = 0; i < count; i++) {
+		const struct channel_question *q = &jobs[i]->q;
+		if (q->ask == CHANNEL_LIST || q->deadline_ms == 0)
+			return INT64_MAX;
+		if (q->deadline_ms > last)
+			last = q->deadline_ms;
+	}
+	return last;
 }
 
 static void lane_step(struct lane *l)
 {
 	struct lane_pool *p = l->pool;
-	struct job *job = pick(p);
-	if (job == NULL) {
+	struct job *jobs[LANE_BATCH_MAX];
+	size_t count = pick_batch(p, jobs, l->slow);
+	if (count == 0) {
 		p->idle++;
 		pthread_cond_wait(&p->work, &p->hub->lock);
 		p->idle--;
+		p->waking = false;
 		return;
 	}
+	wake_one(p);
 	/* a job that a lane with its own state passes on to hashing has no memory yet */
-	uint64_t memory = job->hash_memory;
+	uint64_t memory = jobs[0]->hash_memory;
 	p->memory_used += memory;
+	p->busy_until[l->number] = last_deadline(jobs, count);
 	pthread_mutex_unlock(&p->hub->lock);
-	enum lane_outcome outcome = lane_run(l, job);
+	lane_run(l, jobs, count);
 	pthread_mutex_lock(&p->hub->lock);
+	p->busy_until[l->number] = INT64_MAX;
 	p->memory_used -= memory;
 	if (memory > 0)
 		pthread_cond_broadcast(&p->work);
-	if (outcome == LANE_HASH)
-		enqueue(p->hash_pool, job);
-	else if (outcome == LANE_NAMES)
-		enqueue(p->names_pool, job);
-	else
-		finish(p->hub, job);
+	for (size_t i = 0; i < count; i++) {
+		if (jobs[i]->outcome == LANE_HASH)
+			enqueue(p->hash_pool, jobs[i]);
+		else if (jobs[i]->outcome == LANE_NAMES)
+			enqueue(p->names_pool, jobs[i]);
+		else
+			finish(p->hub, jobs[i]);
+	}
 }
 
 static void *lane_thread(void *arg)
@@ -209,6 +279,8 @@ static void *lane_thread(void *arg)
 		log_debug("setpriority of a lane: %s", strerror(errno));
 	bool open = lane_open(&l);
 	pthread_mutex_lock(&p->hub->lock);
+	l.number = p->started++;
+	p->busy_until[l.number] = INT64_MAX;
 	if (p->first_open == 0) {
 		p->first_open = open ? 1 : -1;
 		p->open_err = l.err;
@@ -265,14 +337,14 @@ bool lane_cancel(struct lane_hub *h, struct job *job)
 	return p != NULL;
 }
 
-bool lane_has(struct lane_hub *h, const struct job *job)
+unsigned lane_count_stuck(struct lane_pool *p, int64_t limit_ms)
 {
-	pthread_mutex_lock(&h->lock);
-	bool has = job->queued == NULL;
-	for (const struct job *done = h->done; done != NULL; done = done->next)
-		has = has && done != job;
-	pthread_mutex_unlock(&h->lock);
-	return has;
+	unsigned stuck = 0;
+	pthread_mutex_lock(&p->hub->lock);
+	for (unsigned i = 0; i < p->started; i++)
+		stuck += p->busy_until[i] < limit_ms;
+	pthread_mutex_unlock(&p->hub->lock);
+	return stuck;
 }
 
 void lane_credit(struct lane_hub *h, struct job *job, uint32_t more)
@@ -319,6 +391,7 @@ bool lane_stop(struct lane_hub *h, struct lane_pool *const *pools, size_t count)
 		}
 		pthread_cond_destroy(&p->work);
 		mem_free(&p->threads);
+		mem_free(&p->busy_until);
 	}
 	return true;
 }

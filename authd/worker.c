@@ -29,6 +29,7 @@ enum {
 	OUT_HIGH = 1024 * 1024, /* unread answers: above this no question is read */
 	SLOTS_SHARED = 4096,	/* as many hashes as a few cores do in a client's patience */
 	OWN_LANES = 8,
+	SLOTS_OWN = 8 * OWN_LANES, /* what waits here costs no wake-up when a lane is free */
 	LIST_LANES = 4,
 	HASH_NICE = 5,
 	NEEDS_CHECK_MS = 1000,
@@ -303,19 +304,9 @@ static void read_control(struct worker *w)
  */
 static bool is_stuck(struct worker *w)
 {
-	unsigned stuck = 0;
-	int64_t limit = clock_ms() - STUCK_MS;
-	const struct lane_pool *lanes = &w->ask_lanes;
-	if (w->driver->lanes == LANES_SHARED || w->jobs.count < lanes->max)
-		return false;
-	for (size_t i = 0; i < JOB_MAP_SIZE; i++) {
-		for (const struct job *job = w->jobs.map[i]; job != NULL; job = job->map_next) {
-			if (job->q.ask != CHANNEL_LIST && job->q.deadline_ms > 0 &&
-			    job->q.deadline_ms < limit && lane_has(&w->hub, job))
-				stuck++;
-		}
-	}
-	return stuck >= lanes->max;
+	struct lane_pool *lanes = &w->ask_lanes;
+	return w->driver->lanes != LANES_SHARED && w->jobs.count >= lanes->max &&
+	       lane_count_stuck(lanes, clock_ms() - STUCK_MS) >= lanes->max;
 }
 
 static void check_now_and_then(struct worker *w)
@@ -423,33 +414,43 @@ static bool find_driver(struct worker *w, const struct worker_hooks *hooks, stru
 	       hooks->confine(w->wc, w->driver->spec, w->settings, err);
 }
 
-static enum lane_outcome run_ask(void *ctx, void *state, struct job *job)
+static void run_one(struct worker *w, void *state, struct job *job)
 {
-	struct worker *w = ctx;
-	if (job->q.ask == CHANNEL_LIST)
+	if (job->q.ask == CHANNEL_LIST) {
 		worker_list(w->driver, &w->hub, state, job);
-	else if (!job->only_names && !asker_ask(&w->asker, state, job))
-		return LANE_HASH;
+	} else if (!job->only_names && !asker_ask(&w->asker, state, job)) {
+		job->outcome = LANE_HASH;
+		return;
+	}
 	if (names_are_wanted(job))
 		names_resolve(job);
 	job->answer.serial = job->q.serial;
-	return LANE_DONE;
 }
 
-static enum lane_outcome run_hash(void *ctx, void *state UNUSED, struct job *job)
+static void run_ask(void *ctx, void *state, struct job *const *jobs, size_t count)
 {
 	struct worker *w = ctx;
+	if (count > 1)
+		asker_ask_ahead(&w->asker, state, jobs, count);
+	for (size_t i = 0; i < count; i++)
+		run_one(w, state, jobs[i]);
+}
+
+static void run_hash(void *ctx, void *state UNUSED, struct job *const *jobs, size_t count UNUSED)
+{
+	struct worker *w = ctx;
+	struct job *job = jobs[0];
 	asker_hash(&w->asker, job);
 	if (!names_are_wanted(job))
-		return LANE_DONE;
+		return;
 	if (w->driver->lanes == LANES_SHARED) {
 		/* hash lanes are few: they do not wait for a resolver */
 		job->only_names = true;
 		job->hash_memory = 0;
-		return LANE_NAMES;
+		job->outcome = LANE_NAMES;
+		return;
 	}
 	names_resolve(job);
-	return LANE_DONE;
 }
 
 static unsigned hash_lane_count(const struct worker *w)
@@ -466,12 +467,14 @@ static void set_up_lanes(struct worker *w)
 	    .max = hash_lane_count(w),
 	    .nice = HASH_NICE,
 	    .memory = w->asker.hash_memory_limit,
+	    .batch = 1,
 	    .run = run_hash,
 	    .ctx = w,
 	    .names_pool = &w->list_lanes,
 	};
 	w->ask_lanes = (struct lane_pool){
 	    .max = w->driver->lanes == LANES_OWN ? OWN_LANES : 1,
+	    .batch = w->driver->ask_many != NULL ? ASK_MANY_MAX : 1,
 	    .run = run_ask,
 	    .ctx = w,
 	    .hash_pool = &w->hash_lanes,
@@ -480,6 +483,7 @@ static void set_up_lanes(struct worker *w)
 	};
 	w->list_lanes = w->ask_lanes;
 	w->list_lanes.max = LIST_LANES;
+	w->list_lanes.batch = 1;
 	w->list_lanes.state = w->state;
 	lane_pool_init(&w->hash_lanes, &w->hub);
 	lane_pool_init(&w->ask_lanes, &w->hub);
@@ -503,7 +507,7 @@ static bool open_driver(struct worker *w, struct err *err)
 		if (w->state == NULL)
 			return false;
 	} else {
-		w->slots = w->driver->lanes == LANES_OWN ? 2 * OWN_LANES : 1;
+		w->slots = w->driver->lanes == LANES_OWN ? SLOTS_OWN : 1;
 	}
 	set_up_lanes(w);
 	return w->driver->lanes == LANES_SHARED || lane_pool_open_first(&w->ask_lanes, err);

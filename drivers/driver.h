@@ -15,6 +15,7 @@
 #include "drivers/entry.h"
 
 enum { DRIVER_ABI = 4 }; /* must be equal; there is no negotiation */
+enum { ASK_MANY_MAX = 16 };
 
 enum driver_can {
 	CAN_VERIFY = 1 << 0, /* judges a password itself (PAM, LDAP bind) */
@@ -77,6 +78,13 @@ struct driver {
 	 * it can verify only), or INTERNAL with q->err when the backend does not answer.
 	 */
 	enum verdict (*ask)(void *state, struct question *q);
+
+	/*
+	 * NULL, or ask() of several questions at once, for a backend that can have
+	 * many under way in one state. verdicts[i] is for questions[i].
+	 */
+	void (*ask_many)(
+	    void *state, struct question *const *questions, enum verdict *verdicts, size_t count);
 
 	/* Calls emit for each user name. false and *err when the list is not complete. */
 	bool (*list)(
