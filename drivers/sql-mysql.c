@@ -460,3 +460,5 @@ const struct sql_backend sql_backend = {
     .finish = conn_finish,
     .close = conn_close,
 };
+
+const struct driver authd_driver = {SQL_DRIVER};

@@ -232,16 +232,20 @@ static bool send_prepare(struct conn *c, const struct sql_query *q)
 		   s->typed ? s->types : NULL) != 0;
 }
 
-static bool send_query(struct conn *c, const struct sql_query *q, const char *const *values)
+static bool send_prepared(struct conn *c, const struct sql_query *q, const char *const *values)
 {
 	char name[16];
-	const struct statement *s = &c->slots[q->slot];
 	snprintf(name, sizeof(name), "authd%u", q->slot);
-	int sent = c->unnamed
-		       ? PQsendQueryParams(c->pg, q->text, (int)q->count,
-			     s->typed ? s->types : NULL, values, NULL, NULL, 0)
-		       : PQsendQueryPrepared(c->pg, name, (int)q->count, values, NULL, NULL, 0);
-	return sent != 0 && PQsetSingleRowMode(c->pg) != 0;
+	return PQsendQueryPrepared(c->pg, name, (int)q->count, values, NULL, NULL, 0) != 0;
+}
+
+static bool send_query(struct conn *c, const struct sql_query *q, const char *const *values)
+{
+	const struct statement *s = &c->slots[q->slot];
+	bool sent = c->unnamed ? PQsendQueryParams(c->pg, q->text, (int)q->count,
+				     s->typed ? s->types : NULL, values, NULL, NULL, 0) != 0
+			       : send_prepared(c, q, values);
+	return sent && PQsetSingleRowMode(c->pg) != 0;
 }
 
 /*
@@ -336,6 +340,7 @@ static enum sql_result conn_execute(void *handle, const struct sql_query *q,
 
 /* ---- rows ---- */
 
+/* The first row of a result. */
 static void take_row(const PGresult *r, struct arena *a, struct sql_row *row)
 {
 	int n = PQnfields(r);
@@ -384,6 +389,86 @@ static uint64_t conn_changed(void *handle)
 	return ((struct conn *)handle)->changed;
 }
 
+/* ---- several at once ---- */
+
+static bool send_item(struct conn *c, const struct sql_item *item)
+{
+	const char *texts[SQL_PARAMS_MAX];
+	if (!c->slots[item->query->slot].prepared)
+		return false; /* alone it will be */
+	for (size_t i = 0; i < item->query->count; i++) {
+		if (span_find(item->values[i].bytes, '\0') >= 0)
+			return false;
+		texts[i] = arena_cstr(item->arena, item->values[i].bytes);
+	}
+	return send_prepared(c, item->query, texts);
+}
+
+/* false: the connection is lost, or the time over; *good turns false when there is no result */
+static bool take_item(struct conn *c, struct sql_item *item, bool *good)
+{
+	bool ok;
+	PGresult *r;
+	item->rows = 0;
+	while ((r = next_result(c, &ok)) != NULL) {
+		ExecStatusType status = PQresultStatus(r);
+		unsigned rows = (unsigned)PQntuples(r);
+		if (rows > 0 && item->rows == 0)
+			take_row(r, item->arena, &item->row);
+		item->rows += rows;
+		/* libpq does not always leave the mode of single rows */
+		*good = *good && (status == PGRES_TUPLES_OK || status == PGRES_SINGLE_TUPLE);
+		PQclear(r);
+	}
+	return ok;
+}
+
+/* To the end of the pipeline; an error here is one of the transaction's end. */
+static bool take_sync(struct conn *c, bool *good)
+{
+	for (;;) {
+		bool ok;
+		PGresult *r = next_result(c, &ok);
+		if (!ok)
+			return false;
+		if (r == NULL)
+			continue;
+		ExecStatusType status = PQresultStatus(r);
+		PQclear(r);
+		if (status == PGRES_PIPELINE_SYNC)
+			return true;
+		*good = false;
+		if (PQstatus(c->pg) == CONNECTION_BAD)
+			return false;
+	}
+}
+
+/*
+ * One pipeline is one transaction: when a statement in it fails, nothing of
+ * it has happened, and each can be asked again.
+ */
+static enum sql_result conn_execute_all(
+    void *handle, struct sql_item *items, size_t count, int64_t until, struct err *err)
+{
+	struct conn *c = handle;
+	bool good = true;
+	size_t sent = 0;
+	c->until = until;
+	if (c->unnamed || PQenterPipelineMode(c->pg) == 0)
+		return SQL_FAILED;
+	while (sent < count && send_item(c, &items[sent]))
+		sent++;
+	if (PQpipelineSync(c->pg) == 0)
+		return lost(c, err);
+	for (size_t i = 0; i < sent; i++) {
+		if (!take_item(c, &items[i], &good))
+			return lost(c, err);
+	}
+	if (!take_sync(c, &good) || PQexitPipelineMode(c->pg) == 0)
+		return lost(c, err);
+	return good && sent == count ? SQL_END : SQL_FAILED;
+}
+
 static bool conn_finish(void *handle)
 {
 	struct conn *c = handle;
@@ -400,6 +485,9 @@ const struct sql_backend sql_backend = {
     .execute = conn_execute,
     .next = conn_next,
     .changed = conn_changed,
+    .execute_all = conn_execute_all,
     .finish = conn_finish,
     .close = conn_close,
 };
+
+const struct driver authd_driver = {SQL_DRIVER, .ask_many = sql_ask_many};

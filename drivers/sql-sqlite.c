@@ -143,14 +143,10 @@ static int bind(sqlite3_stmt *st, int i, const struct sql_value *v)
 	    st, i, v->bytes.ptr, v->bytes.len, SQLITE_TRANSIENT, SQLITE_UTF8);
 }
 
-static enum sql_result conn_execute(void *handle, const struct sql_query *q,
-    const struct sql_value *values, int64_t until, struct err *err)
+static enum sql_result start(
+    struct conn *c, const struct sql_query *q, const struct sql_value *values, struct err *err)
 {
-	struct conn *c = handle;
 	int rc;
-	c->until = until;
-	if (!is_same_file(c, err))
-		return SQL_LOST;
 	sqlite3_stmt *st = prepared(c, q, &rc);
 	if (st == NULL)
 		return rc == SQLITE_OK ? SQL_END : failure(c, rc, err);
@@ -163,6 +159,14 @@ static enum sql_result conn_execute(void *handle, const struct sql_query *q,
 	rc = sqlite3_step(st);
 	c->has_row = rc == SQLITE_ROW;
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQL_ROW : failure(c, rc, err);
+}
+
+static enum sql_result conn_execute(void *handle, const struct sql_query *q,
+    const struct sql_value *values, int64_t until, struct err *err)
+{
+	struct conn *c = handle;
+	c->until = until;
+	return is_same_file(c, err) ? start(c, q, values, err) : SQL_LOST;
 }
 
 static struct span column(sqlite3_stmt *st, int i, struct arena *a)
@@ -220,6 +224,45 @@ static bool conn_finish(void *handle)
 	return true;
 }
 
+/* ---- several at once ---- */
+
+static enum sql_result run_item(struct conn *c, struct sql_item *item, struct err *err)
+{
+	enum sql_result r = start(c, item->query, item->values, err);
+	struct sql_row row;
+	item->rows = 0;
+	while (r == SQL_ROW && item->rows < 2) {
+		r = conn_next(c, item->arena, &row, c->until, err);
+		if (r == SQL_ROW && item->rows++ == 0)
+			item->row = row;
+	}
+	(void)conn_finish(c);
+	return r;
+}
+
+/* In one transaction: the file is locked and looked at once. */
+static enum sql_result conn_execute_all(
+    void *handle, struct sql_item *items, size_t count, int64_t until, struct err *err)
+{
+	struct conn *c = handle;
+	enum sql_result r = SQL_END;
+	c->until = until;
+	if (!is_same_file(c, err))
+		return SQL_LOST;
+	if (sqlite3_exec(c->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+		return SQL_FAILED;
+	for (size_t i = 0; i < count && (r == SQL_END || r == SQL_ROW); i++)
+		r = run_item(c, &items[i], err);
+	bool good = (r == SQL_END || r == SQL_ROW) &&
+		    sqlite3_exec(c->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
+	if (good)
+		return SQL_END;
+	/* some errors have ended it already */
+	if (sqlite3_get_autocommit(c->db) == 0)
+		(void)sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+	return r == SQL_LOST || r == SQL_TIMEOUT ? r : SQL_FAILED;
+}
+
 const struct sql_backend sql_backend = {
     .kind = SQL_KIND_SQLITE,
     .connect = conn_open,
@@ -227,6 +270,9 @@ const struct sql_backend sql_backend = {
     .execute = conn_execute,
     .next = conn_next,
     .changed = conn_changed,
+    .execute_all = conn_execute_all,
     .finish = conn_finish,
     .close = conn_close,
 };
+
+const struct driver authd_driver = {SQL_DRIVER, .ask_many = sql_ask_many};

@@ -196,10 +196,14 @@ static enum verdict found(struct lookup *l)
 	return VERDICT_OK;
 }
 
-static enum verdict sql_ask(void *state, struct question *q)
+static unsigned slot_of(const struct question *q)
 {
-	struct lookup l = {.sql = state, .q = q};
-	l.slot = q->kind == ASK_USERDB ? SQL_USER : SQL_PASSWORD;
+	return q->kind == ASK_USERDB ? SQL_USER : SQL_PASSWORD;
+}
+
+enum verdict sql_ask(void *state, struct question *q)
+{
+	struct lookup l = {.sql = state, .q = q, .slot = slot_of(q)};
 	switch (look(&l)) {
 	case SQL_END:
 		return l.rows > 0 ? found(&l) : VERDICT_UNKNOWN_USER;
@@ -247,7 +251,7 @@ static enum sql_result update(
 	return result;
 }
 
-static enum verdict sql_store(void *state, struct question *q, const struct replacement *r)
+enum verdict sql_store(void *state, struct question *q, const struct replacement *r)
 {
 	struct sql *s = state;
 	uint64_t changed = 0;
@@ -260,6 +264,76 @@ static enum verdict sql_store(void *state, struct question *q, const struct repl
 	if (update(s, q, r, &changed) != SQL_END)
 		return VERDICT_INTERNAL;
 	return changed > 0 ? VERDICT_OK : VERDICT_MISMATCH;
+}
+
+/* ---- several users at once ---- */
+
+/* Those that can be asked together; which[] says where each stands in questions. */
+static size_t make_items(const struct sql *s, struct sql_conn *c, struct question *const *questions,
+    size_t count, struct sql_item *items, size_t *which)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct question *q = questions[i];
+		struct err ignored = {0}; /* alone it will be said */
+		unsigned slot = slot_of(q);
+		const struct sql_query *query = pick_query(s, c, slot, &ignored);
+		if (query == NULL || (slot == SQL_PASSWORD && s->set->multiple_passwords))
+			continue;
+		struct sql_value *values =
+		    arena_alloc(q->arena, (query->count + 1) * sizeof(*values));
+		if (!expand(query, q->vars, NULL, q->arena, values, &ignored))
+			continue;
+		items[n] = (struct sql_item){.query = query, .values = values, .arena = q->arena};
+		which[n++] = i;
+	}
+	return n;
+}
+
+/* false: it is to be asked alone */
+static bool take_item(
+    struct sql *s, struct question *q, const struct sql_item *item, enum verdict *v)
+{
+	struct lookup l = {.sql = s, .q = q, .slot = slot_of(q)};
+	if (item->rows > 1 || (item->rows == 1 && !take_row(&l, &item->row)))
+		return false;
+	*v = item->rows == 1 ? found(&l) : VERDICT_UNKNOWN_USER;
+	return true;
+}
+
+static void ask_together(struct sql *s, struct question *const *questions, enum verdict *verdicts,
+    bool *answered, size_t count)
+{
+	struct sql_item items[ASK_MANY_MAX];
+	size_t which[ASK_MANY_MAX];
+	struct err err = {0};
+	struct sql_try t = {.pool = s->pool, .deadline = clock_ms() + NO_DEADLINE_MS};
+	for (size_t i = 0; i < count; i++) {
+		int64_t deadline = questions[i]->deadline_ms;
+		if (deadline > 0 && deadline < t.deadline)
+			t.deadline = deadline;
+	}
+	struct sql_conn *c = sql_pool_take(&t, &err);
+	if (c == NULL)
+		return;
+	size_t n = make_items(s, c, questions, count, items, which);
+	enum sql_result r = sql_backend.execute_all(c->handle, items, n, t.until, &err);
+	end_attempt(&t, c, r, &err);
+	for (size_t i = 0; r == SQL_END && i < n; i++) {
+		size_t at = which[i];
+		answered[at] = take_item(s, questions[at], &items[i], &verdicts[at]);
+	}
+}
+
+void sql_ask_many(
+    void *state, struct question *const *questions, enum verdict *verdicts, size_t count)
+{
+	bool answered[ASK_MANY_MAX] = {false};
+	ask_together(state, questions, verdicts, answered, count);
+	for (size_t i = 0; i < count; i++) {
+		if (!answered[i])
+			verdicts[i] = sql_ask(state, questions[i]);
+	}
 }
 
 /* ---- listing ---- */
@@ -289,8 +363,7 @@ static enum sql_result list_rows(
 	return r;
 }
 
-static bool sql_list(
-    void *state, const struct vars *vars, driver_emit *emit, void *ctx, struct err *err)
+bool sql_list(void *state, const struct vars *vars, driver_emit *emit, void *ctx, struct err *err)
 {
 	struct sql *s = state;
 	struct arena a = {0};
@@ -323,7 +396,7 @@ static void warn_of_update(const struct sql_settings *set)
 		    "is changed at the same moment by something else may be lost");
 }
 
-static void *sql_open(const void *settings, struct err *err)
+void *sql_open(const void *settings, struct err *err)
 {
 	const struct sql_settings *set = settings;
 	if (set->kind != sql_backend.kind) {
@@ -338,29 +411,15 @@ static void *sql_open(const void *settings, struct err *err)
 }
 
 /* What a lookup reads is in the settings' templates; this is for store(). */
-static uint64_t sql_needs(void *state)
+uint64_t sql_needs(void *state)
 {
 	const struct sql *s = state;
 	return driver_limits.stores ? s->set->update_needs : 0;
 }
 
-static void sql_close(void *state)
+void sql_close(void *state)
 {
 	struct sql *s = state;
 	sql_pool_close(s->pool);
 	mem_free(&s);
 }
-
-extern const struct driver authd_driver;
-const struct driver authd_driver = {
-    .abi = DRIVER_ABI,
-    .spec = &spec_sql,
-    .can = CAN_SHOW | CAN_LIST | CAN_STORE,
-    .lanes = LANES_OWN,
-    .open = sql_open,
-    .ask = sql_ask,
-    .list = sql_list,
-    .store = sql_store,
-    .needs = sql_needs,
-    .close = sql_close,
-};

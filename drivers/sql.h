@@ -7,6 +7,7 @@
 #define DRIVERS_SQL_H
 
 #include "drivers/driver.h"
+#include "drivers/drivers.h"
 
 /* ---- sql-query.c: queries are statements with parameters ---- */
 
@@ -108,6 +109,16 @@ struct sql_value {
 	bool bare;
 };
 
+/* One of several questions that are asked together. */
+struct sql_item {
+	const struct sql_query *query;
+	const struct sql_value *values;
+	struct arena *arena; /* for the row */
+	/* out */
+	unsigned rows;
+	struct sql_row row; /* the first */
+};
+
 struct sql_backend {
 	enum sql_backend_kind kind;
 	/* NULL and *err; bounded by until (clock_ms()) */
@@ -123,6 +134,12 @@ struct sql_backend {
 	    void *conn, struct arena *a, struct sql_row *row, int64_t until, struct err *err);
 	/* After SQL_END: how many rows the statement has changed. */
 	uint64_t (*changed)(void *conn);
+	/*
+	 * All in one round. SQL_END: the rows of all are there; else of none, nothing has
+	 * happened, and each is to be asked alone. Only where ask_many is sql_ask_many.
+	 */
+	enum sql_result (*execute_all)(
+	    void *conn, struct sql_item *items, size_t count, int64_t until, struct err *err);
 	/* Ends the result, however much of it was taken. false: close the connection. */
 	bool (*finish)(void *conn);
 	void (*close)(void *conn);
@@ -133,6 +150,24 @@ bool sql_state_is_about_values(const char *state);
 
 /* the module's own */
 extern const struct sql_backend sql_backend;
+extern const struct driver authd_driver;
+
+/* ---- sql.c ---- */
+
+void *sql_open(const void *settings, struct err *err);
+enum verdict sql_ask(void *state, struct question *q);
+void sql_ask_many(
+    void *state, struct question *const *questions, enum verdict *verdicts, size_t count);
+bool sql_list(void *state, const struct vars *vars, driver_emit *emit, void *ctx, struct err *err);
+enum verdict sql_store(void *state, struct question *q, const struct replacement *r);
+uint64_t sql_needs(void *state);
+void sql_close(void *state);
+
+/* what the drivers of all backends have */
+#define SQL_DRIVER                                                                                 \
+	.abi = DRIVER_ABI, .spec = &spec_sql, .can = CAN_SHOW | CAN_LIST | CAN_STORE,              \
+	.lanes = LANES_OWN, .open = sql_open, .ask = sql_ask, .list = sql_list,                    \
+	.store = sql_store, .needs = sql_needs, .close = sql_close
 
 /* ---- sql-pool.c: the connections of all lanes ---- */
 

@@ -95,6 +95,29 @@ def test_logins(pair):
     server.wait_log("unknown user")
 
 
+def test_many_at_once(pair):
+    """Questions that go to the server together have each its own answer, when one of them fails, too."""
+    db, server = pair
+    good = [(user.encode(), password, "OK") for user, password in sql.PASSWORD.items()]
+    bad = [(user, password + "x", "FAIL") for user, password, _ in good]
+    odd = [(name, "x", "FAIL") for name in (b"nobody@example.com", b"\xff\xfe@example.com", b"a'b\\\"@example.com",
+                                            b"x" * 1000, b"tim@example.com' OR '1'='1")]
+    mix = (good + bad + odd) * 8
+    asked, out = {}, []
+    with server.client() as c:
+        for i, (user, password, want) in enumerate(mix, 1):
+            resp = base64.b64encode(b"\0%s\0%s" % (user, password.encode())).decode()
+            out.append("AUTH\t%d\tPLAIN\tservice=imap\tresp=%s\n" % (i, resp))
+            asked[i] = (user, want)
+        c.raw("".join(out))
+        for _ in mix:
+            reply = c.reply()
+            user, want = asked.pop(int(reply.line.split(b"\t")[1]))
+            assert reply.cmd == want and not reply.has("code"), (user, reply)
+            assert want == "FAIL" or reply.get("user") == user.decode(), (user, reply)
+    assert not asked
+
+
 def test_user_lookup(pair):
     db, server = pair
     with server.master() as m:
