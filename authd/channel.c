@@ -56,6 +56,7 @@ void channel_put_inputs(struct buffer *b, const struct channel_question *q, uint
 	wire_put_u8(b, (uint8_t)q->ask);
 	wire_put_u32(b, q->flags);
 	wire_put_span(b, q->scheme);
+	wire_put_span(b, q->salt);
 	put_vars(b, &q->vars, needs | VAR_BIT(VAR_USER));
 	wire_put_fields(b, (needs & VAR_BIT(VAR_PASSDB)) != 0 ? &q->passdb_fields : &none);
 }
@@ -83,6 +84,7 @@ bool channel_get_ask(struct span payload, struct arena *a, struct channel_questi
 	q->ask = (enum channel_ask)wire_get_u8(&r);
 	q->flags = wire_get_u32(&r);
 	q->scheme = arena_dup(a, wire_get_span(&r));
+	q->salt = arena_dup(a, wire_get_span(&r));
 	get_vars(&r, a, &q->vars);
 	q->vars.password = q->password;
 	q->passdb_fields = fields_in(a);

@@ -289,6 +289,7 @@ void conn_accept(const struct listener *l, int fd)
 	c->protocol = kind->protocol;
 	c->fd = fd;
 	c->type = l->config->type;
+	c->newer = l->config->newer;
 	c->client_deadline_ms = l->config->set->client_deadline != 0
 				    ? l->config->set->client_deadline
 				    : kind->client_deadline_ms;

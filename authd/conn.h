@@ -32,6 +32,7 @@ struct conn {
 	bool dirty, closing, paused, input_running;
 	bool close_when_idle; /* an outage is answered by closing */
 	enum listener_type type;
+	bool newer;		     /* the listener's */
 	uint64_t client_deadline_ms; /* what the client waits for one answer */
 	uint32_t connect_uid;
 	struct request_list requests;

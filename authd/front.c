@@ -237,6 +237,7 @@ struct front *front_new(void)
 	if (f->base == NULL)
 		mem_panic("no event base");
 	f->pid = (uint32_t)getpid();
+	f->started = (int64_t)time(NULL);
 	f->requests = request_table_new();
 	TAILQ_INIT(&f->generations);
 	TAILQ_INIT(&f->conns);

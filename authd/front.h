@@ -9,6 +9,7 @@
 #include <event2/event_struct.h>
 #include <sys/queue.h>
 
+#include "authd/fake.h"
 #include "base/buffer.h"
 #include "base/wheel.h"
 
@@ -39,6 +40,8 @@ struct front {
 	struct buffer spares[FRONT_SPARES]; /* empty, for connections that begin to write */
 	unsigned spare_count;
 	uint32_t last_connect_uid; /* CUID */
+	int64_t started;	   /* unix time */
+	struct fakes fakes;
 	bool draining;
 	bool finished; /* leave the loop */
 };

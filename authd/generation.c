@@ -53,10 +53,11 @@ static bool compile_mechs(struct generation *g, struct err *err)
 	g->mechs = arena_alloc(&g->arena, (count + 1) * sizeof(*g->mechs));
 	count = 0;
 	while (span_word(&names, " ,\t", &word)) {
-		g->mechs[count] = mech_find(word);
-		if (g->mechs[count++] == NULL)
+		const struct mech *m = g->mechs[count++] = mech_find(word);
+		if (m == NULL)
 			return err_set(err, EX_CONFIG, "auth_mechanisms: unknown mechanism %.*s",
 			    SPAN_ARG(word));
+		g->has_plus = g->has_plus || (m->flags & MECH_CHANNEL_BINDING) != 0;
 	}
 	return true;
 }
@@ -193,6 +194,7 @@ void generation_set_listener(struct generation *g, size_t index, int fd, uid_t o
 void generation_set_token_secret(struct generation *g, struct span secret)
 {
 	g->token_secret = secret_of(arena_dup(&g->arena, secret));
+	g->fake_key = fake_key(g->token_secret, &g->arena);
 }
 
 void generation_stop_listening(struct generation *g)

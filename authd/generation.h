@@ -49,7 +49,8 @@ struct generation {
 	size_t pool_count;
 	struct listener *listeners;
 	size_t listener_count;
-	struct secret token_secret;
+	struct secret token_secret, fake_key;
+	bool has_plus;		 /* a mechanism with channel binding is among them */
 	struct cache *cache;	 /* NULL: auth_cache_size = 0 */
 	struct request **asking; /* leaders, by cache key */
 	struct arena arena;

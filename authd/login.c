@@ -10,7 +10,6 @@
 
 #include <sodium.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "authd/extra-fields.h"
 #include "authd/passdb.h"
@@ -18,6 +17,7 @@
 #include "base/log.h"
 
 static void step(struct request *r);
+static void become_target(struct request *r, const struct db_settings *set);
 
 /* ---- ends ---- */
 
@@ -57,6 +57,17 @@ static void end_internal(struct request *r)
 	request_close_when_idle(c);
 }
 
+/*
+ * Counted from the client's last word: a refusal out of the cache takes as long as
+ * one that cost a hash, unless the hash takes longer than the delay.
+ */
+static void delay_failure(struct request *r)
+{
+	int64_t asked_ms = r->deadline_ms - (int64_t)r->conn->client_deadline_ms;
+	uint64_t delay = r->nodelay ? 0 : r->scope->auth->failure_delay;
+	delay_then_finish(r, asked_ms + (int64_t)delay);
+}
+
 static void end_failure(struct request *r, enum verdict v)
 {
 	if (v == VERDICT_INTERNAL) {
@@ -72,13 +83,7 @@ static void end_failure(struct request *r, enum verdict v)
 	} else if (r->master == MASTER_TARGET) {
 		r->code = REPLY_AUTHZ_FAIL;
 	}
-	/*
-	 * Counted from the client's last word: a refusal out of the cache takes as long as
-	 * one that cost a hash, unless the hash takes longer than the delay.
-	 */
-	int64_t asked_ms = r->deadline_ms - (int64_t)r->conn->client_deadline_ms;
-	uint64_t delay = r->nodelay ? 0 : r->scope->auth->failure_delay;
-	delay_then_finish(r, asked_ms + (int64_t)delay);
+	delay_failure(r);
 }
 
 void login_refuse_now(struct request *r, enum reply_code code, const char *reason)
@@ -138,6 +143,29 @@ static void end_success(struct request *r)
 	front_timer_at(r->conn->front, &r->timer, until);
 }
 
+/*
+ * The mechanism refuses. After a credential that was a fake this looks as after
+ * a real one: nothing that a passdb said is told, and no code.
+ */
+static void end_by_mechanism(struct request *r)
+{
+	bool by_verdict = r->mech_failed_by_verdict;
+	if (by_verdict && r->io.verdict == VERDICT_INTERNAL) {
+		end_internal(r);
+		return;
+	}
+	if (r->computes)
+		passdb_roll_back(r, &r->before);
+	if (!by_verdict) {
+		end_refused(r, r->io.why != NULL ? r->io.why : "invalid input");
+	} else if (r->computes) {
+		r->verdict = r->io.verdict;
+		delay_failure(r);
+	} else {
+		end_failure(r, r->io.verdict);
+	}
+}
+
 /* ---- the mechanism's wishes ---- */
 
 static bool take_user(struct request *r)
@@ -172,6 +200,14 @@ static void ask_passdbs(struct request *r, const char *scheme)
 	if (scheme == NULL && !password_is_legal(r->io.password)) {
 		end_refused(r, "Attempted login with password having illegal chars");
 		return;
+	}
+	if (scheme != NULL) {
+		r->computes = scheme[0] != '\0';
+		r->before = passdb_keep(r);
+		r->salt = r->io.salt;
+		if (r->salt.ptr == NULL)
+			r->salt = fake_salt(
+			    r->generation->fake_key, scheme, r->vars.v[VAR_USER], &r->arena);
 	}
 	if (r->master != MASTER_WANTED) {
 		passdb_start(r, false, scheme);
@@ -208,39 +244,59 @@ static void challenge(struct request *r)
 	r->conn->protocol->challenge(r->conn, r, r->io.out);
 }
 
-/* Last words go with the OK or FAIL; true: before it, as a challenge, where the client is older. */
-static bool say_last_words(struct request *r)
+static void ask_binding(struct request *r)
 {
-	if (r->io.out.ptr == NULL)
-		return false;
-	r->has_final_data = true;
-	r->final_data = arena_dup(&r->arena, r->io.out);
-	if (!r->final_resp_ok)
-		challenge(r);
-	return !r->final_resp_ok;
+	r->binding_wanted = true;
+	challenge(r);
 }
 
-/* The mechanism is done. */
+static void keep_last_words(struct request *r)
+{
+	if (r->io.out.ptr == NULL)
+		return;
+	r->has_final_data = true;
+	r->final_data = arena_dup(&r->arena, r->io.out);
+}
+
+static void end_after_last_words(struct request *r)
+{
+	if (r->mech_refused)
+		end_by_mechanism(r);
+	else
+		end_success(r);
+}
+
+/* Last words go with the OK or FAIL, or before it, as a challenge, where the client is older. */
+static void say_last_words(struct request *r)
+{
+	if (!r->has_final_data || r->final_resp_ok) {
+		end_after_last_words(r);
+		return;
+	}
+	r->io.out = r->final_data;
+	challenge(r);
+}
+
 static void mech_done(struct request *r)
 {
+	if (r->computes && r->mech_failed_by_verdict) {
+		end_by_mechanism(r); /* no fake may ever let anybody in */
+		return;
+	}
 	if (!take_user(r))
 		return;
-	if (r->master == MASTER_WANTED) {
+	if (r->master == MASTER_WANTED || (r->master == MASTER_CHECKING && r->master_db == NULL)) {
 		end_refused(r, "a mechanism without a password cannot log in as somebody else");
 		return;
 	}
 	for (size_t i = 0; i < r->mech_fields.count; i++)
 		passdb_field_set(r, r->mech_fields.items[i].key, r->mech_fields.items[i].value);
-	if (!say_last_words(r))
-		end_success(r);
-}
-
-static void end_mech_failure(struct request *r)
-{
-	if (r->mech_failed_by_verdict)
-		end_failure(r, r->io.verdict);
+	keep_last_words(r);
+	r->mech_is_done = true;
+	if (r->master == MASTER_CHECKING)
+		become_target(r, r->master_db);
 	else
-		end_refused(r, r->io.why != NULL ? r->io.why : "invalid input");
+		say_last_words(r);
 }
 
 static void step(struct request *r)
@@ -263,7 +319,16 @@ static void step(struct request *r)
 			ask_passdbs(r, io->scheme);
 			return;
 		case MECH_STORE:
-			passdb_store(r);
+			if (r->mech_failed_by_verdict)
+				end_by_mechanism(r); /* a fake is stored nowhere */
+			else
+				passdb_store(r);
+			return;
+		case MECH_BINDING:
+			io->binding = SPAN_NULL;
+			if (!r->plus_offered)
+				continue; /* such a client could not answer */
+			ask_binding(r);
 			return;
 		case MECH_EXCHANGE:
 			ask_helper(r);
@@ -273,8 +338,8 @@ static void step(struct request *r)
 			return;
 		case MECH_FAIL:
 			r->mech_refused = true;
-			if (!say_last_words(r))
-				end_mech_failure(r);
+			keep_last_words(r);
+			say_last_words(r);
 			return;
 		}
 	}
@@ -286,26 +351,6 @@ static bool message_is_legal(struct request *r, struct span data)
 		return true;
 	end_refused(r, "Unexpected NUL in the client's message");
 	return false;
-}
-
-/* Built when a mechanism starts; spans point into the request and its generation. */
-static void fill_context(struct request *r)
-{
-	static char hostname[256];
-	if (hostname[0] == '\0' && gethostname(hostname, sizeof(hostname) - 1) != 0)
-		hostname[0] = '-';
-	struct mech_context *mc = arena_alloc(&r->arena, sizeof(*mc));
-	bool token = r->conn->type == LISTENER_TOKEN || r->conn->type == LISTENER_TOKEN_LOGIN;
-	mc->service = r->vars.v[VAR_SERVICE];
-	mc->session = r->vars.v[VAR_SESSION];
-	mc->cert_username = username_from_cert(r);
-	mc->anonymous_username = span_of(r->scope->auth->anonymous_username);
-	mc->realms = span_of(r->scope->auth->realms);
-	mc->hostname = span_of(hostname);
-	mc->server_pid = r->conn->front->pid;
-	mc->connect_uid = r->conn->connect_uid;
-	mc->token_secret = token ? r->generation->token_secret : SECRET_NULL;
-	r->io.context = mc;
 }
 
 static bool cert_is_satisfied(struct request *r, const char **why)
@@ -329,7 +374,7 @@ void login_start(struct request *r, struct span initial)
 	r->vars.v[VAR_MECH] = span_of(r->mech->name);
 	if (r->valid_cert)
 		r->vars.v[VAR_CERT] = SPAN_LIT("valid");
-	fill_context(r);
+	r->io.context = login_context(r);
 	const char *why;
 	if (!cert_is_satisfied(r, &why)) {
 		login_refuse_now(r, REPLY_NONE, why);
@@ -346,23 +391,33 @@ void login_start(struct request *r, struct span initial)
 	step(r);
 }
 
-void login_continue(struct request *r, struct span data)
+static void client_spoke(struct request *r)
 {
 	front_timer_stop(r->conn->front, &r->timer);
 	request_restart_deadline(r);
 	request_set_state(r, REQUEST_MECH);
+}
+
+void login_continue(struct request *r, struct span data)
+{
+	client_spoke(r);
 	if (r->has_final_data) {
 		/* the client has seen the last words; what it says to them does not matter */
 		r->has_final_data = false;
-		if (r->mech_refused)
-			end_mech_failure(r);
-		else
-			end_success(r);
+		end_after_last_words(r);
 		return;
 	}
 	if (!message_is_legal(r, data))
 		return;
 	r->io.in = data;
+	step(r);
+}
+
+void login_binding(struct request *r, struct span binding)
+{
+	client_spoke(r);
+	r->binding_wanted = false;
+	r->io.binding = binding;
 	step(r);
 }
 
@@ -391,8 +446,33 @@ void login_helper_answered(struct request *r, const struct channel_answer *an)
 
 /* ---- the passdbs' answer ---- */
 
+/* What the mechanism is to compute with; *v: what the passdbs said. */
+static struct secret credential_for(struct request *r, enum verdict *v)
+{
+	const char *scheme = r->io.scheme;
+	if (!r->computes || *v == VERDICT_INTERNAL)
+		return SECRET_NULL;
+	if (*v == VERDICT_OK && secret_is_set(r->credential)) {
+		fake_note(&r->conn->front->fakes, scheme, r->credential);
+		return r->credential;
+	}
+	if (*v == VERDICT_OK)
+		*v = VERDICT_NO_SCHEME; /* a yes by a rule alone */
+	return fake_credential(
+	    &r->conn->front->fakes, r->generation->fake_key, scheme, r->before.user, &r->arena);
+}
+
+static void answer_mechanism(struct request *r, enum verdict v)
+{
+	r->io.credential = credential_for(r, &v);
+	r->io.user = r->vars.v[VAR_USER];
+	r->io.verdict = v;
+	r->mech_failed_by_verdict = v != VERDICT_OK;
+	step(r);
+}
+
 /* Now it is about the user whom the master wants to be. */
-void login_master_known(struct request *r, const struct db_settings *set)
+static void become_target(struct request *r, const struct db_settings *set)
 {
 	struct vars *v = &r->vars;
 	auth_log(r, LOG_LEVEL_INFO, set->driver,
@@ -417,16 +497,28 @@ void login_master_known(struct request *r, const struct db_settings *set)
 	}
 }
 
+void login_master_known(struct request *r, const struct db_settings *set)
+{
+	r->master_db = set;
+	/* a credential is no proof yet: the master becomes somebody else when the mechanism says so
+	 */
+	if (r->wanted_scheme == NULL)
+		become_target(r, set);
+	else
+		answer_mechanism(r, VERDICT_OK);
+}
+
 void login_passdb_done(struct request *r, enum verdict v)
 {
 	/* success by a rule is not a master's password */
 	if (r->master == MASTER_CHECKING && v == VERDICT_OK)
 		v = VERDICT_UNKNOWN_USER;
-	r->io.user = r->vars.v[VAR_USER];
-	r->io.verdict = v;
-	r->io.credential = r->credential;
-	r->mech_failed_by_verdict = v != VERDICT_OK;
-	step(r);
+	if (!r->mech_is_done)
+		answer_mechanism(r, v);
+	else if (v == VERDICT_OK)
+		say_last_words(r);
+	else
+		end_failure(r, v);
 }
 
 void login_stored(struct request *r, enum verdict v)
@@ -437,76 +529,4 @@ void login_stored(struct request *r, enum verdict v)
 	r->io.verdict = v;
 	r->mech_failed_by_verdict = v != VERDICT_OK;
 	step(r);
-}
-
-/* ---- the log ---- */
-
-static const char *kind_name(const struct request *r)
-{
-	switch (r->kind) {
-	case REQUEST_LOGIN:
-		return "login";
-	case REQUEST_USER:
-		return "userdb lookup";
-	case REQUEST_PASS:
-		return "passdb lookup";
-	default:
-		return "list";
-	}
-}
-
-static void put_pair(struct buffer *b, struct span name, struct span value)
-{
-	buffer_append(b, name);
-	buffer_append(b, value);
-}
-
-static void end_line_text(struct request *r, struct buffer *b, struct span mech, uint64_t took)
-{
-	const struct span *v = r->vars.v;
-	put_pair(b, span_of(kind_name(r)), SPAN_LIT(": user=<"));
-	put_pair(b, v[VAR_USER], SPAN_LIT(">, method="));
-	put_pair(b, mech, SPAN_LIT(", service="));
-	put_pair(b, v[VAR_SERVICE], SPAN_LIT(", rip="));
-	put_pair(b, v[VAR_RIP], SPAN_LIT(", session=<"));
-	put_pair(b, v[VAR_SESSION], SPAN_LIT(">, path="));
-	put_pair(b, span_make(r->path, r->path_len), SPAN_LIT(", verdict="));
-	put_pair(b, span_of(verdict_name(r->verdict)), SPAN_LIT(", serial="));
-	/* its two halves: which use of which place in the table */
-	buffer_append_u64_text(b, r->serial >> 32);
-	buffer_append_char(b, '.');
-	buffer_append_u64_text(b, (uint32_t)r->serial);
-	buffer_append(b, SPAN_LIT(", "));
-	buffer_append_u64_text(b, took);
-	buffer_append(b, SPAN_LIT(" us"));
-}
-
-void login_log_end(struct request *r)
-{
-	static struct buffer line; /* used again and again; no secret is ever in it */
-	const struct span *v = r->vars.v;
-	int64_t took = clock_us() - r->started_us;
-	struct span mech = r->mech != NULL ? span_of(r->mech->name) : SPAN_LIT("-");
-	line.start = line.len = 0;
-	end_line_text(r, &line, mech, (uint64_t)took);
-	if (!log_is_json()) {
-		log_line(LOG_LEVEL_INFO, NULL, buffer_span(&line));
-		return;
-	}
-	const struct log_value values[] = {
-	    {.name = "serial", .is_number = true, .number = (int64_t)r->serial},
-	    {.name = "kind", .text = span_of(kind_name(r))},
-	    {.name = "protocol", .text = span_of(r->conn->protocol->name)},
-	    {.name = "service", .text = v[VAR_SERVICE]},
-	    {.name = "mechanism", .text = mech},
-	    {.name = "user", .text = v[VAR_USER]},
-	    {.name = "master", .text = v[VAR_MASTER_USER]},
-	    {.name = "rip", .text = v[VAR_RIP]},
-	    {.name = "session", .text = v[VAR_SESSION]},
-	    {.name = "path", .text = span_make(r->path, r->path_len)},
-	    {.name = "verdict", .text = span_of(verdict_name(r->verdict))},
-	    {.name = "usec", .is_number = true, .number = took},
-	    {0},
-	};
-	log_line(LOG_LEVEL_INFO, values, buffer_span(&line));
 }

@@ -11,6 +11,8 @@
 void login_start(struct request *r, struct span initial);
 /* The client's answer to a challenge, decoded. */
 void login_continue(struct request *r, struct span data);
+/* The channel binding that was asked for; SPAN_NULL: the client's connection has none. */
+void login_binding(struct request *r, struct span binding);
 /* From the passdb chain: a master passdb says that the master is who he says. */
 void login_master_known(struct request *r, const struct db_settings *set);
 /* From the passdb chain. */
@@ -22,6 +24,9 @@ void login_helper_answered(struct request *r, const struct channel_answer *an);
 
 /* Ends a login at once, without a delay, as a protocol error does. */
 void login_refuse_now(struct request *r, enum reply_code code, const char *reason);
+
+/* In the request's arena. */
+const struct mech_context *login_context(struct request *r);
 
 /* The one line that ends each request. */
 void login_log_end(struct request *r);

@@ -168,9 +168,9 @@ struct span db_id_text(struct request *r)
 	return arena_printf(&r->arena, "%u", r->db->id);
 }
 
-static void keep(struct request *r)
+struct request_kept passdb_keep(struct request *r)
 {
-	r->kept = (struct request_kept){
+	return (struct request_kept){
 	    .fields = fields_snapshot(&r->fields),
 	    .userdb = fields_snapshot(&r->userdb),
 	    .user = r->vars.v[VAR_USER],
@@ -179,13 +179,13 @@ static void keep(struct request *r)
 	};
 }
 
-static void roll_back(struct request *r)
+void passdb_roll_back(struct request *r, const struct request_kept *to)
 {
-	r->fields = r->kept.fields;
-	r->userdb = r->kept.userdb;
-	r->vars.v[VAR_USER] = r->kept.user;
-	r->vars.v[VAR_LOGIN_USER] = r->kept.login_user;
-	r->prefetched = r->kept.prefetched;
+	r->fields = to->fields;
+	r->userdb = to->userdb;
+	r->vars.v[VAR_USER] = to->user;
+	r->vars.v[VAR_LOGIN_USER] = to->login_user;
+	r->prefetched = to->prefetched;
 }
 
 static void ask(struct request *r)
@@ -220,7 +220,7 @@ static void ask_next(struct request *r)
 	r->asking = ASKING_PASSDB;
 	r->field_failure = NULL;
 	r->vars.v[VAR_ID] = db_id_text(r);
-	keep(r);
+	r->kept = passdb_keep(r);
 	if (!passdb_fields_expand(r, r->db->set->default_fields)) {
 		struct channel_answer an = {.verdict = VERDICT_INTERNAL};
 		an.fields = fields_in(&r->arena);
@@ -277,7 +277,7 @@ static void answered_deny(struct request *r, const struct channel_answer *an)
 	else if (v != VERDICT_UNKNOWN_USER && !r->checking_existence)
 		auth_log_failure(r, r->db->set->driver, SPAN_LIT("User found from deny passdb"));
 	request_path_add(r, r->db->set->driver, v);
-	roll_back(r);
+	passdb_roll_back(r, &r->kept);
 	go_on(r, v);
 }
 
@@ -308,7 +308,7 @@ void passdb_answered(struct request *r, const struct channel_answer *an)
 			r->credential_user = r->kept.user;
 		}
 	} else if (v != VERDICT_NEXT) {
-		roll_back(r);
+		passdb_roll_back(r, &r->kept);
 	}
 	fields_remove(&r->fields, "nopassword"); /* holds for this passdb only */
 	if (v == VERDICT_OK && r->master == MASTER_CHECKING)

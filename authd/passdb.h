@@ -20,6 +20,10 @@ void passdb_store(struct request *r);
 void passdb_stored(struct request *r, const struct channel_answer *an);
 void passdb_answered(struct request *r, const struct channel_answer *an);
 
+/* What passdbs may change, as it is now; and back to it. */
+struct request_kept passdb_keep(struct request *r);
+void passdb_roll_back(struct request *r, const struct request_kept *to);
+
 /* "driver(user,ip): what" */
 void auth_log(struct request *r, enum log_level level, const char *source, struct span what);
 /* The same, as the line of a failure that an administrator and fail2ban look for. */

@@ -77,6 +77,8 @@ struct channel_question pool_question(struct request *r)
 	};
 	if (t->ask == CHANNEL_VERIFY)
 		q.password = r->io.password;
+	if (t->ask == CHANNEL_CREDENTIAL)
+		q.salt = r->salt;
 	if (t->ask == CHANNEL_STORE) {
 		q.vars.v[VAR_USER] = r->credential_user;
 		q.password = r->credential;

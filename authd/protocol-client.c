@@ -1,8 +1,11 @@
 /*
  * Dovecot's auth client protocol: sockets for logins (auth-client and any
  * other name), for Dovecot's login processes (login) and for tokens. The
- * socket's type says what is allowed; the handshake serves minor versions 0
- * to 4 alike. Runs in: front. Owner of the state: the connection.
+ * socket's type says what is allowed. Two handshakes: all at once, minor 2
+ * (Dovecot 2.3; Exim knows no other), or with the mechanisms held back until
+ * the client has said its version, minor 4, which has channel binding
+ * (Dovecot 2.4; sockets with type = auth or login).
+ * Runs in: front. Owner of the state: the connection.
  */
 #include "authd/protocol-client.h"
 
@@ -17,11 +20,19 @@
 #include "base/encode.h"
 #include "base/log.h"
 
-enum { VERSION_MAJOR = 1, VERSION_MINOR = 2, LINE_MAX_LEN = 16384 };
+enum { VERSION_MAJOR = 1, LINE_MAX_LEN = 16384 };
+enum {
+	MINOR_OLDER = 2,
+	MINOR_NEWER = 4,
+	/* what a minor version brought */
+	MINOR_EMPTY_RESP = 2,
+	MINOR_BINDING = 3,
+	MINOR_CANCELLED = 4,
+};
 
 struct client {
 	bool has_version;
-	uint32_t minor;
+	uint32_t minor; /* what both ends know */
 	uint32_t pid;
 	char cookie[33];
 	char pid_text[12]; /* for %p */
@@ -62,30 +73,45 @@ static void put_mech(struct buffer *out, const struct mech *m)
 	buffer_append_char(out, '\n');
 }
 
-/* Everything at once: old clients wait for it before they speak. MECH comes before SPID. */
-static void client_greet(struct conn *c)
+static bool is_offered(const struct client *cl, const struct mech *m)
 {
-	struct client *cl = conn_state(c);
+	return (m->flags & MECH_CHANNEL_BINDING) == 0 || cl->minor >= MINOR_BINDING;
+}
+
+/* MECH comes before SPID. */
+static void put_offer(struct conn *c, const struct client *cl)
+{
 	struct buffer *out = conn_out(c);
 	const struct generation *g = c->front->current;
-	unsigned char random[16];
-	randombytes_buf(random, sizeof(random));
-	sodium_bin2hex(cl->cookie, sizeof(cl->cookie), random, sizeof(random));
-	buffer_printf(out, "VERSION\t%d\t%d\n", VERSION_MAJOR, VERSION_MINOR);
 	if (is_token(c)) {
 		put_mech(out, mech_find(SPAN_LIT("DOVECOT-TOKEN")));
 	} else {
-		for (size_t i = 0; g->mechs[i] != NULL; i++)
-			put_mech(out, g->mechs[i]);
+		for (size_t i = 0; g->mechs[i] != NULL; i++) {
+			if (is_offered(cl, g->mechs[i]))
+				put_mech(out, g->mechs[i]);
+		}
 	}
 	buffer_printf(out, "SPID\t%u\nCUID\t%u\nCOOKIE\t%s\nDONE\n", c->front->pid, c->connect_uid,
 	    cl->cookie);
 }
 
+/* Clients of the older kind wait for everything before they speak. */
+static void client_greet(struct conn *c)
+{
+	struct client *cl = conn_state(c);
+	unsigned char random[16];
+	randombytes_buf(random, sizeof(random));
+	sodium_bin2hex(cl->cookie, sizeof(cl->cookie), random, sizeof(random));
+	buffer_printf(
+	    conn_out(c), "VERSION\t%d\t%d\n", VERSION_MAJOR, c->newer ? MINOR_NEWER : MINOR_OLDER);
+	if (!c->newer)
+		put_offer(c, cl);
+}
+
 static void take_version(struct conn *c, struct client *cl, struct span args)
 {
 	struct span field;
-	uint32_t major;
+	uint32_t major, minor = c->newer ? MINOR_NEWER : MINOR_OLDER;
 	if (!span_split(&args, '\t', &field) || !span_to_u32(field, &major) ||
 	    !span_split(&args, '\t', &field) || !span_to_u32(field, &cl->minor) ||
 	    args.ptr != NULL) {
@@ -94,6 +120,10 @@ static void take_version(struct conn *c, struct client *cl, struct span args)
 		conn_close(c, "it speaks another major version of the protocol");
 	} else {
 		cl->has_version = true;
+		if (cl->minor > minor)
+			cl->minor = minor;
+		if (c->newer)
+			put_offer(c, cl);
 	}
 }
 
@@ -143,7 +173,7 @@ static bool take_initial(
 		return true;
 	if (resp.len == 0) {
 		/* Exim and Postfix send an empty one when there is none */
-		if (cl->minor >= 2)
+		if (cl->minor >= MINOR_EMPTY_RESP)
 			*initial = SPAN_LIT("");
 		return true;
 	}
@@ -172,11 +202,12 @@ static bool take_params(struct request *r, struct span args, struct span *resp)
 	return true;
 }
 
-static const struct mech *allowed_mech(struct conn *c, struct span name)
+static const struct mech *allowed_mech(struct conn *c, const struct client *cl, struct span name)
 {
 	if (is_token(c))
 		return span_eq_ci(name, SPAN_LIT("DOVECOT-TOKEN")) ? mech_find(name) : NULL;
-	return generation_mech(c->front->current, name);
+	const struct mech *m = generation_mech(c->front->current, name);
+	return m != NULL && is_offered(cl, m) ? m : NULL;
 }
 
 /* An outage too: those who take FAIL for a wrong password are told by closing. */
@@ -205,7 +236,7 @@ static void take_auth(struct conn *c, const struct client *cl, struct span args)
 		conn_close(c, "BUG: AUTH names no mechanism");
 		return;
 	}
-	const struct mech *mech = allowed_mech(c, field);
+	const struct mech *mech = allowed_mech(c, cl, field);
 	if (mech == NULL) {
 		conn_close(c, "BUG: AUTH with a mechanism that was not offered");
 		return;
@@ -237,6 +268,9 @@ static void take_auth(struct conn *c, const struct client *cl, struct span args)
 		return;
 	}
 	request_params_done(r);
+	/* the login process shows them where there is something to bind to */
+	bool has_channel = span_eq_str(r->vars.v[VAR_SECURED], "TLS");
+	r->plus_offered = r->generation->has_plus && cl->minor >= MINOR_BINDING && has_channel;
 	if (take_initial(r, cl, resp, &initial))
 		login_start(r, initial);
 	else
@@ -245,6 +279,33 @@ static void take_auth(struct conn *c, const struct client *cl, struct span args)
 }
 
 /* ---- CONT, CANCEL ---- */
+
+static void refuse_base64(struct request *r)
+{
+	login_refuse_now(r, REPLY_INVALID_BASE64, "Invalid base64 data in continued response");
+}
+
+/* "#" says that it is no message of the mechanism's but the login process's own word. */
+static void take_binding(struct request *r, struct span data, struct span params)
+{
+	struct span param, key, binding = SPAN_NULL;
+	if (!span_eq_str(data, "#")) {
+		refuse_base64(r);
+		return;
+	}
+	while (span_split(&params, '\t', &param)) {
+		if (span_split(&param, '=', &key) && span_eq_str(key, "channel_binding"))
+			binding = param;
+	}
+	if (binding.ptr != NULL) {
+		binding = base64_decode(&r->arena, binding);
+		if (binding.ptr == NULL) {
+			refuse_base64(r);
+			return;
+		}
+	}
+	login_binding(r, binding);
+}
 
 static void take_cont(struct conn *c, const struct client *cl, struct span args)
 {
@@ -265,14 +326,17 @@ static void take_cont(struct conn *c, const struct client *cl, struct span args)
 		login_refuse_now(r, REPLY_NONE, "Unexpected continuation");
 		return;
 	}
-	/* newer clients may send parameters behind the data; nothing here asks for any */
-	struct span data = args, text;
-	if (cl->minor >= 3 && span_split(&args, '\t', &text))
-		data = text;
+	/* newer clients may send parameters behind the data */
+	struct span data = args;
+	if (cl->minor >= MINOR_BINDING)
+		(void)span_split(&args, '\t', &data);
+	if (r->binding_wanted) {
+		take_binding(r, data, args);
+		return;
+	}
 	struct span bytes = span_eq_str(data, "=") ? SPAN_LIT("") : base64_decode(&r->arena, data);
 	if (bytes.ptr == NULL)
-		login_refuse_now(
-		    r, REPLY_INVALID_BASE64, "Invalid base64 data in continued response");
+		refuse_base64(r);
 	else
 		login_continue(r, bytes);
 }
@@ -287,7 +351,7 @@ static void take_cancel(struct conn *c, const struct client *cl, struct span arg
 	struct request *r = request_find(c, id);
 	if (r != NULL)
 		request_free(r);
-	if (cl->minor >= 4)
+	if (cl->minor >= MINOR_CANCELLED)
 		buffer_printf(conn_out(c), "CANCELLED\t%u\n", id);
 }
 
@@ -334,7 +398,10 @@ static void client_challenge(struct conn *c, struct request *r, struct span data
 	buffer_append_str(out, "CONT\t");
 	buffer_append_u64_text(out, r->id);
 	buffer_append_char(out, '\t');
-	base64_encode(out, data);
+	if (r->binding_wanted)
+		buffer_printf(out, "#\tchannel_binding=%s", r->io.binding_type);
+	else
+		base64_encode(out, data);
 	buffer_append_char(out, '\n');
 }
 

@@ -72,6 +72,7 @@ struct request {
 	/* what the client said */
 	struct vars vars;
 	bool secured, valid_cert, no_penalty, nologin, final_resp_ok, debug;
+	bool plus_offered; /* it was shown mechanisms with channel binding */
 	struct span cert_username;
 
 	/* mechanism */
@@ -79,7 +80,9 @@ struct request {
 	void *mech_state;
 	struct mech_io io;
 	struct fields
-	    mech_fields; /* what the mechanism itself tells, to be taken when it is done */
+	    mech_fields;     /* what the mechanism itself tells, to be taken when it is done */
+	bool binding_wanted; /* the client is asked for the binding of io.binding_type */
+	bool mech_is_done;   /* what the passdbs say now is about a master's target */
 
 	/* the user, and what is known of him */
 	bool user_set; /* vars.v[VAR_USER] went through normalisation */
@@ -97,16 +100,20 @@ struct request {
 		struct span user, login_user;
 		bool prefetched;
 	} kept;
-	struct fields kept_userdb; /* as it was before the userdb at hand was asked */
+	struct request_kept before; /* as it was before the mechanism was given a credential */
+	struct fields kept_userdb;  /* as it was before the userdb at hand was asked */
 	bool nodelay;
 	bool mech_failed_by_verdict; /* the mechanism was told of a failure; it only passes it on */
 	const char
 	    *field_failure; /* why the fields of the passdb at hand refuse; NULL: they do not */
+	bool computes;	    /* the mechanism was given a credential, a real one or a fake */
+	struct span salt;   /* to make the credential with when only the plaintext is stored */
 	struct secret credential;
 	/* who gave it, under which name: where the mechanism's new one goes */
 	const struct config_db *credential_db;
 	struct span credential_user;
-	int64_t delay_until; /* unix time; 0: none */
+	const struct db_settings *master_db; /* which gave the credential of a master */
+	int64_t delay_until;		     /* unix time; 0: none */
 
 	/* where it stands */
 	struct chain passdb_chain, userdb_chain;

@@ -399,8 +399,9 @@ static void convert(const struct asker *as, struct job *job)
 		return;
 	struct err err = {0};
 	struct secret out = SECRET_NULL;
-	enum verdict v = scheme_convert(&job->hash, arena_cstr(&job->arena, job->q.scheme),
-	    job->q.vars.v[VAR_USER], &job->arena, &out, &err);
+	struct scheme_gen g = {.user = job->q.vars.v[VAR_USER], .salt = job->q.salt};
+	enum verdict v = scheme_convert(
+	    &job->hash, arena_cstr(&job->arena, job->q.scheme), &g, &job->arena, &out, &err);
 	job->ask.err = err;
 	asker_answer(job, v);
 	if (v == VERDICT_OK)

@@ -185,6 +185,7 @@ enum listener_type { /* authd/listener.c turns names into these */
 struct config_listener {
 	struct listener_settings *set;
 	enum listener_type type;
+	bool newer; /* "type" says auth or login: Dovecot 2.4's handshake, see protocol-client.c */
 	bool inet;
 	struct config_place place;
 };

@@ -136,6 +136,7 @@ static void put_listener(struct buffer *out, const struct config_listener *x)
 {
 	wire_put_u8(out, x->inet);
 	wire_put_u8(out, (uint8_t)x->type);
+	wire_put_u8(out, x->newer);
 	put_str(out, x->set->path);
 	settings_export(listener_table(x->inet), x->set, out);
 	put_place(out, x->place);
@@ -148,6 +149,7 @@ static bool get_listener(
 	x->type = (enum listener_type)wire_get_u8(r);
 	if (x->type > LISTENER_TOKEN_LOGIN)
 		r->failed = true;
+	x->newer = wire_get_u8(r) != 0;
 	x->set = settings_new(&unix_listener_settings_table, a);
 	x->set->address = "";
 	x->set->path = get_text(r, a);

@@ -221,8 +221,12 @@ void load_default_listeners(struct load *l)
 			(void)new_listener(l, dovecot_listeners[i].path, false, nowhere);
 	}
 	drop_disabled(c);
-	for (size_t i = 0; i < c->listener_count; i++)
-		(void)load_listener_type(c->listeners[i].set, &c->listeners[i].type);
+	for (size_t i = 0; i < c->listener_count; i++) {
+		struct config_listener *x = &c->listeners[i];
+		const char *type = x->set->type;
+		(void)load_listener_type(x->set, &x->type);
+		x->newer = strcmp(type, "auth") == 0 || strcmp(type, "login") == 0;
+	}
 	if (c->listener_count == 0 && !l->incomplete)
 		load_error(l, c->blocks[0].place,
 		    "there is no listener: write service auth { unix_listener auth-client { mode = "

@@ -43,6 +43,7 @@ enum mech_next {
 		       with io->verdict: OK, MISMATCH (somebody was quicker) or INTERNAL */
 	MECH_EXCHANGE, /* ask the mechanism's helper, call again with io->verdict: NEXT or OK with
 			  io->exchange.message, and OK with io->user */
+	MECH_BINDING,  /* get the binding of io->binding_type, call again with io->binding */
 	MECH_DONE,     /* io->user is authenticated (by verdict or by the mechanism itself) */
 };
 
@@ -52,8 +53,11 @@ struct mech_context {
 	struct span anonymous_username;
 	struct span realms; /* words */
 	struct span hostname;
+	bool plus_offered; /* the client was shown a mechanism with channel binding */
 	uint32_t server_pid, connect_uid; /* SPID and CUID, for APOP */
+	int64_t server_started, now;	  /* unix time */
 	struct secret token_secret;	  /* for DOVECOT-TOKEN; set on token sockets only */
+	struct span nonce; /* 64 random characters of base64; with MECH_NEEDS_LOOKUP only */
 };
 
 /* What goes to the helper of a mechanism that a worker carries out, and comes back. */
@@ -72,8 +76,14 @@ struct mech_io {
 	struct span in;
 	/* in: answer to MECH_VERIFY, MECH_CREDENTIAL and MECH_STORE */
 	enum verdict verdict;
-	struct secret credential; /* with VERDICT_OK: the value in io->scheme, decoded */
-	struct fields told;	  /* with a verdict: what a driver says to the mechanism alone */
+	/*
+	 * The value in io->scheme, decoded. Who has none is given one that no password fits,
+	 * always the same, and a verdict that is not OK: go on to the end as with any other,
+	 * and fail there. Absent with VERDICT_INTERNAL: fail at once, nobody knows.
+	 */
+	struct secret credential;
+	struct fields told;  /* with a verdict: what a driver says to the mechanism alone */
+	struct span binding; /* answer to MECH_BINDING; absent: the client's connection has none */
 
 	/* out */
 	struct span out;  /* MECH_CLIENT: the challenge; MECH_DONE, MECH_FAIL: last words, if any */
@@ -83,8 +93,12 @@ struct mech_io {
 	struct secret replacement;     /* MECH_STORE: the new value, as credential is */
 	struct mech_exchange exchange; /* MECH_EXCHANGE, in and out */
 	const char *scheme;	       /* MECH_CREDENTIAL, MECH_STORE */
-	const char *why;	       /* MECH_FAIL: static text for the log, "invalid input" */
-	struct fields *fields;	       /* fields that the mechanism itself sets (DOVECOT-TOKEN) */
+	/* MECH_CREDENTIAL: what one is made of where the plaintext is stored: DIGEST-MD5's
+	   "name:realm" as the client hashes them. SCRAM leaves it to the core. */
+	struct span salt;
+	const char *binding_type; /* MECH_BINDING: "tls-exporter" ... */
+	const char *why;	  /* MECH_FAIL: static text for the log, "invalid input" */
+	struct fields *fields;	  /* fields that the mechanism itself sets (DOVECOT-TOKEN) */
 };
 
 struct mech {

@@ -3,7 +3,7 @@
  */
 #include "mechanisms/mech.h"
 
-extern const struct mech mech_plain, mech_login, mech_dovecot_token;
+extern const struct mech mech_plain, mech_login, mech_cram_md5, mech_dovecot_token;
 extern const struct mech mech_oauthbearer, mech_xoauth2; /* oauth.c */
 extern const struct mech mech_gssapi, mech_gss_spnego;	 /* gssapi.c */
 
@@ -15,6 +15,7 @@ const struct mech *const mech_table[] = {
     &mech_dovecot_token,
     &mech_oauthbearer,
     &mech_xoauth2,
+    &mech_cram_md5,
     NULL,
 };
 

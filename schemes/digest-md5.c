@@ -1,6 +1,7 @@
 /*
  * DIGEST-MD5: MD5(user:realm:password) of RFC 2831 section 2.1.2.1. The realm
- * is what follows the user's last @. Runs in workers and authctl.
+ * is what follows the user's last @, unless the client has said how it splits
+ * them. Runs in workers and authctl.
  */
 #include <nettle/md5.h>
 #include <sysexits.h>
@@ -8,23 +9,29 @@
 #include "base/mem.h"
 #include "schemes/families.h"
 
+static struct span name_and_realm(struct span user, struct arena *a)
+{
+	ssize_t at = span_rfind(user, '@');
+	if (at < 0)
+		return arena_join(a, user, SPAN_LIT(":"));
+	struct span name = arena_join(a, span_first(user, (size_t)at), SPAN_LIT(":"));
+	return arena_join(a, name, span_skip(user, (size_t)at + 1));
+}
+
 static struct secret digest_md5_generate(
     const struct scheme_gen *g, struct secret password, struct arena *a, struct err *err)
 {
-	ssize_t at = span_rfind(g->user, '@');
-	struct span name = at < 0 ? g->user : span_first(g->user, (size_t)at);
-	struct span realm = at < 0 ? SPAN_LIT("") : span_skip(g->user, (size_t)at + 1);
-	struct span plain = secret_reveal(password);
+	struct span plain = secret_reveal(password), name = g->salt;
 	struct md5_ctx ctx;
-	if (g->user.ptr == NULL || g->user.len == 0) {
+	if (name.len == 0 && g->user.len == 0) {
 		err_set(err, EX_USAGE, "DIGEST-MD5 needs a user name");
 		return SECRET_NULL;
 	}
+	if (name.len == 0)
+		name = name_and_realm(g->user, a);
 	char *out = arena_alloc(a, MD5_DIGEST_SIZE);
 	md5_init(&ctx);
 	md5_update(&ctx, name.len, (const uint8_t *)name.ptr);
-	md5_update(&ctx, 1, (const uint8_t *)":");
-	md5_update(&ctx, realm.len, (const uint8_t *)realm.ptr);
 	md5_update(&ctx, 1, (const uint8_t *)":");
 	md5_update(&ctx, plain.len, (const uint8_t *)plain.ptr);
 	md5_digest(&ctx, MD5_DIGEST_SIZE, (uint8_t *)out);

@@ -17,7 +17,7 @@
 /* Names that are schemes elsewhere; any other unknown name might be half a password. */
 static const char *const elsewhere[] = {"LANMAN", "NTLM", "RPA", "SKEY", "SASL", "KERBEROS",
     "SHA384", "SSHA384", "SHA3-256", "SHA3-512", "PBKDF2-SHA1", "PBKDF2-SHA256", "PBKDF2-SHA512",
-    "SCRAM-SHA-512", "BCRYPT", "YESCRYPT", "SCRYPT", "NT", "MD4", "APR1"};
+    "BCRYPT", "YESCRYPT", "SCRYPT", "NT", "MD4", "APR1"};
 
 void scheme_salt(char *out, size_t n)
 {
@@ -269,19 +269,18 @@ static struct secret plaintext_of(const struct scheme_hash *h)
 	return h->scheme->flags & SCHEME_PLAIN ? h->raw : SECRET_NULL;
 }
 
-enum verdict scheme_convert(const struct scheme_hash *h, const char *wanted, struct span user,
-    struct arena *a, struct secret *out, struct err *err)
+enum verdict scheme_convert(const struct scheme_hash *h, const char *wanted,
+    const struct scheme_gen *g, struct arena *a, struct secret *out, struct err *err)
 {
 	const struct scheme *target = scheme_find(span_of(wanted));
 	struct secret plain = plaintext_of(h);
-	struct scheme_gen g = {.user = user};
 	*out = SECRET_NULL;
 	if (target != NULL && target->flags & SCHEME_PLAIN)
 		*out = plain;
 	else if (target != NULL && same_family(target, h->scheme))
 		*out = h->raw;
 	else if (target != NULL && secret_is_set(plain))
-		*out = target->generate(&g, plain, a, err);
+		*out = target->generate(g, plain, a, err);
 	if (secret_is_set(*out))
 		return VERDICT_OK;
 	err_set(err, EX_UNAVAILABLE, "Requested %s scheme, but we have only %s", wanted,

@@ -39,6 +39,9 @@ struct scheme_hash {
 struct scheme_gen {
 	struct span user; /* DIGEST-MD5 */
 	unsigned rounds;  /* 0: the scheme's default */
+	/* SCRAM: the salt; empty: a random one. DIGEST-MD5: "name:realm" as a client hashes them;
+	   empty: they are taken out of user */
+	struct span salt;
 };
 
 struct scheme {
@@ -90,8 +93,8 @@ struct secret scheme_generate(struct span name, const struct scheme_gen *g, stru
  * plaintext if need be. OK, or NO_SCHEME and *err
  * ("Requested CRAM-MD5 scheme, but we have only SHA512-CRYPT").
  */
-enum verdict scheme_convert(const struct scheme_hash *h, const char *wanted, struct span user,
-    struct arena *a, struct secret *out, struct err *err) MUST_CHECK;
+enum verdict scheme_convert(const struct scheme_hash *h, const char *wanted,
+    const struct scheme_gen *g, struct arena *a, struct secret *out, struct err *err) MUST_CHECK;
 
 /*
  * A hash to spend time on when the user is unknown: same scheme and cost as

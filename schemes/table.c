@@ -36,6 +36,7 @@ const struct scheme *const scheme_table[] = {
     &scheme_digest_md5,
     &scheme_scram_sha1,
     &scheme_scram_sha256,
+    &scheme_scram_sha512,
     &scheme_otp,
     NULL,
 };

@@ -16,7 +16,8 @@ USER = "joe@example.com"
 ALL = ("PLAIN CLEAR CLEARTEXT PLAIN-TRUNC CRYPT BLF-CRYPT SHA512-CRYPT SHA256-CRYPT MD5-CRYPT MD5 "
        "DES-CRYPT ARGON2 ARGON2ID ARGON2I SHA SHA1 SHA256 SHA512 SSHA SSHA256 SSHA512 SMD5 "
        "PLAIN-MD4 PLAIN-MD5 LDAP-MD5 PBKDF2 CRAM-MD5 HMAC-MD5 DIGEST-MD5 SCRAM-SHA-1 "
-       "SCRAM-SHA-256 OTP").split()
+       "SCRAM-SHA-256 SCRAM-SHA-512 OTP").split()
+DOVECOTS = [name for name in ALL if name != "SCRAM-SHA-512"]
 
 
 def pw(*args, stdin="", options=()):
@@ -67,7 +68,7 @@ def test_list():
         "DES-CRYPT", "MD5-CRYPT", "MD5", "SMD5", "PLAIN-MD4", "PLAIN-MD5", "LDAP-MD5", "HMAC-MD5"}
 
 
-@pytest.mark.parametrize("scheme", ALL)
+@pytest.mark.parametrize("scheme", DOVECOTS)
 def test_doveadm_takes_ours(scheme):
     made = pw("-s", scheme, "-p", PASSWORD, "-u", USER, "-V")
     assert (made.returncode, made.stderr) == (OK, "")
@@ -80,7 +81,7 @@ def test_doveadm_takes_ours(scheme):
     assert doveadm("-t", stored, "-p", "x" + PASSWORD, "-u", USER).returncode == TEMPFAIL
 
 
-@pytest.mark.parametrize("scheme", sorted(set(ALL) - {"ARGON2", "PLAIN-TRUNC"}) +
+@pytest.mark.parametrize("scheme", sorted(set(DOVECOTS) - {"ARGON2", "PLAIN-TRUNC"}) +
                          ["SHA256.hex", "SSHA.HEX", "PLAIN.b64", "CRYPT.HEX"])
 def test_we_take_doveadms(scheme):
     stored = doveadm("-s", scheme, "-p", PASSWORD, "-u", USER).stdout.rstrip("\n")

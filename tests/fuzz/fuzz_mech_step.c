@@ -1,8 +1,10 @@
 /*
  * Any mechanism, driven as the front drives it: the input's first byte picks
  * the mechanism, then come messages of one length byte each; before each
- * answer of the front a byte picks the verdict. A mechanism must not say that
- * it is done unless somebody is named, nor after a verdict other than ok.
+ * answer of the front a byte picks the verdict, and what follows is the
+ * credential (a fake one when the verdict is no yes) or the channel binding. A
+ * mechanism must not say that it is done unless somebody is named, nor after a
+ * verdict other than ok.
  */
 #include <stdlib.h>
 
@@ -41,11 +43,21 @@ static void give_verdict(struct mech_io *io, struct span *in, struct span *messa
 {
 	io->verdict = (enum verdict)(take_byte(in) % VERDICT_COUNT);
 	io->credential = SECRET_NULL;
-	if (io->verdict != VERDICT_OK || io->scheme == NULL)
+	if (io->verdict == VERDICT_INTERNAL || io->scheme == NULL)
 		return;
+	struct span credential = take_message(in);
 	free((void *)(uintptr_t)message->ptr);
-	*message = take_message(in);
-	io->credential = secret_of(*message);
+	*message = credential;
+	io->credential = secret_of(credential);
+}
+
+static void give_binding(struct mech_io *io, struct span *in, struct span *message)
+{
+	struct span binding = take_byte(in) % 4 == 0 ? SPAN_NULL : take_message(in);
+	check(io->binding_type != NULL);
+	free((void *)(uintptr_t)message->ptr);
+	*message = binding;
+	io->binding = binding;
 }
 
 /* The helper names the user with an OK, and has a message with a NEXT. */
@@ -85,6 +97,8 @@ static void drive(const struct mech *m, struct mech_io *io, void *state, struct 
 			give_exchange(io, &in, &message);
 			/* only the last word decides: NEXT to it is no yes */
 			refused = io->verdict != VERDICT_OK;
+		} else if (next == MECH_BINDING) {
+			give_binding(io, &in, &message);
 		} else {
 			check(io->user.ptr != NULL);
 			if (next == MECH_CREDENTIAL)
@@ -112,7 +126,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (mech_table[count] != NULL)
 		count++;
 	uint8_t pick = take_byte(&in);
-	const struct mech *m = mech_table[(pick & 0x7f) % count];
+	const struct mech *m = mech_table[(pick & 0x3f) % count];
 	struct fields fields = fields_in(&arena);
 	struct mech_context context = {
 	    .service = SPAN_LIT("imap"),
@@ -120,6 +134,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    .cert_username = (pick & 0x80) != 0 ? SPAN_LIT("cert") : SPAN_NULL,
 	    .anonymous_username = SPAN_LIT("anonymous"),
 	    .realms = SPAN_LIT("example.com example.org"),
+	    .nonce = SPAN_LIT("0123456789abcdef"),
+	    .now = 697170952,
+	    .plus_offered = (pick & 0x40) != 0,
 	    .hostname = SPAN_LIT("mail.example.com"),
 	    .server_pid = 4711,
 	    .connect_uid = 1,

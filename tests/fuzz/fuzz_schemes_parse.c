@@ -36,7 +36,8 @@ static void try_hash(const struct scheme_hash *h, struct secret password, struct
 	must((v == VERDICT_INTERNAL) == (err.text[0] != '\0'));
 	scheme_is_weak(h, &name);
 	must(name != NULL && scheme_find(span_of(name)) != NULL);
-	v = scheme_convert(h, "CRAM-MD5", SPAN_LIT("joe"), a, &out, &err);
+	struct scheme_gen g = {.user = SPAN_LIT("joe")};
+	v = scheme_convert(h, "CRAM-MD5", &g, a, &out, &err);
 	must((v == VERDICT_OK) == secret_is_set(out));
 	must(scheme_dummy(h, a, &dummy));
 	must(scheme_verify(&dummy, password, SPAN_LIT("joe"), a, &err) == VERDICT_MISMATCH);

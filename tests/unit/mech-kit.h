@@ -6,6 +6,7 @@
 #define TESTS_MECH_KIT_H
 
 #include "mechanisms/mech.h"
+#include "schemes/scheme.h"
 
 struct mech_run {
 	const struct mech *mech;
@@ -37,6 +38,27 @@ static inline enum mech_next mech_verdict(struct mech_run *r, enum verdict v)
 	r->io.verdict = v;
 	r->io.out = SPAN_NULL;
 	return r->mech->step(r->mech, r->state, &r->io);
+}
+
+/* What a passdb, or (with another verdict than ok) the front's fake, gives. */
+static inline enum mech_next mech_credential(struct mech_run *r, enum verdict v, struct secret c)
+{
+	r->io.credential = c;
+	return mech_verdict(r, v);
+}
+
+/* The credential in this scheme of somebody whose password is stored as plaintext. */
+static inline struct secret mech_credential_of(
+    struct mech_run *r, const char *scheme, const struct scheme_gen *g, const char *password)
+{
+	struct err err = {0};
+	return scheme_find(span_of(scheme))
+	    ->generate(g, secret_of(span_of(password)), &r->arena, &err);
+}
+
+static inline bool mech_said(const struct mech_run *r, const char *text)
+{
+	return span_eq_str(r->io.out, text);
 }
 
 static inline void mech_end(struct mech_run *r)

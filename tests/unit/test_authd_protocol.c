@@ -95,7 +95,8 @@ static void test_client_answers(void **state UNUSED)
 	    {HELLO, "AUTH\t1\tLOGIN\tservice=smtp\nCANCEL\t1\nCONT\t1\tAAAA\n",
 		"CONT\t1\tVXNlcm5hbWU6\nFAIL\t1\treason=Authentication request timed out\n", false},
 	    {HELLO, "CANCEL\t1\n", "", false},
-	    {HELLO4, "CANCEL\t1\n", "CANCELLED\t1\n", false},
+	    /* minor 2 was announced, and it is the smaller one that counts */
+    {HELLO4, "CANCEL\t1\n", "", false},
 	    /* a line in the making */
 	    {HELLO, "AUTH\t2\tPLAIN\tservice=smtp", "", false},
 	};

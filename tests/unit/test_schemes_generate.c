@@ -119,6 +119,7 @@ static void rounds_and_defaults(void **state)
 	assert_begins("DES-CRYPT", 0, "{DES-CRYPT}", 11 + 13);
 	assert_begins("PBKDF2", 0, "{PBKDF2}$1$", 8 + 3 + 16 + 6 + 40);
 	assert_begins("SCRAM-SHA-256", 1, "{SCRAM-SHA-256}4096,", 0);
+	assert_begins("SCRAM-SHA-512", 0, "{SCRAM-SHA-512}4096,", 0);
 	assert_begins("SCRAM-SHA-256", 5000, "{SCRAM-SHA-256}5000,", 0);
 	assert_begins("ARGON2I", 0, "{ARGON2I}$argon2i$v=19$m=32768,t=4,p=1$", 0);
 	assert_begins("ARGON2I", 1, "{ARGON2I}$argon2i$v=19$m=32768,t=3,p=1$", 0);
@@ -161,7 +162,8 @@ static enum verdict convert(
 {
 	struct scheme_hash h = parsed(secret_of(span_of(stored)));
 	*err = (struct err){0};
-	return scheme_convert(&h, wanted, SPAN_LIT("testuser1"), &arena, out, err);
+	struct scheme_gen g = {.user = SPAN_LIT("testuser1")};
+	return scheme_convert(&h, wanted, &g, &arena, out, err);
 }
 
 static void assert_converted(const char *stored, const char *wanted, struct span value)

@@ -44,6 +44,13 @@ static const struct vector reference[] = {
     {"{SCRAM-SHA-1}4096,GetyLXdBuHzf1FWf8SLz2Q==,NA/"
      "OqmF4hhrsrB9KR7po+dliTGM=,QBiURvQaE6H6qYTmeghDHLANBFQ=",
 	"test", "testuser1"},
+    /* made with Python's hashlib */
+    {"{SCRAM-SHA-512}4096,AAECAwQFBgcICQoLDA0ODw==,"
+     "b21EIeVRdTOkbFqMuntyKjvr1oUxPzq9eJQd5qjcBAZH7ATLi+"
+     "WdrFVCax6pLYhTGW2jDy5AMd0ICaRf+Bj5Pg==,IltuEzeYHLigat0hQ0GJBa+"
+     "m8UkLqmt1Sc0FzDvXKjIfzvJjSOrH8VHFb3"
+     "purzlbYHg677Zm1/mLYvBmnkvvuA==",
+	"test", "testuser1"},
     {"{SCRAM-SHA-256}4096,LfNGSFqiFykEZ1xDAYlnKQ==,HACNf9CII7cMz3XjRy/"
      "Oh3Ae2LHApoDyNw74d3YtFws=,AQH0j7Hf8J12g8eNBadvzlNB2am3PxgNwFCFd3RxEaw=",
 	"test", "testuser1"},
