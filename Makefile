@@ -23,7 +23,7 @@ CFLAGS_ALL = -std=gnu11 $(OPT) $(WARN) $(HARDEN) $(SAN) -pthread $(shell pkg-con
 LDFLAGS_ALL = $(SAN) -pthread -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 
 # what a part of the tree is linked with
-LIBS_BASE := $(shell pkg-config --libs libsodium nettle)
+LIBS_BASE := $(shell pkg-config --libs libsodium nettle) -lunistring
 LIBS_CONF := $(LIBS_BASE)
 LIBS_SCHEMES := $(LIBS_CONF) $(shell pkg-config --libs libxcrypt)
 LIBS_AUTHD := $(LIBS_SCHEMES) $(shell pkg-config --libs libevent_core libseccomp) -ldl

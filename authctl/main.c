@@ -56,9 +56,10 @@ static const struct command {
 	"  -e template    only this text, expanded: '%{userdb:uid} %{home} %u %n %d'\n"
 	"  -u             a block of lines for each user\n"
 	"  -x name=value  a parameter of the request, as for auth test\n"},
-    {"pw", authctl_pw, "[-l] [-s scheme] [-r rounds] [-u user] [-p password] [-V | -t hash]",
+    {"pw", authctl_pw, "[-l] [-P] [-s scheme] [-r rounds] [-u user] [-p password] [-V | -t hash]",
 	"Make a password hash. Without -p: from the terminal, twice, or standard input.\n"
 	"  -l             list the schemes\n"
+	"  -P             prepare the password as auth_password_precis does\n"
 	"  -s scheme      default CRYPT; SHA256.HEX and the like choose the encoding\n"
 	"  -r rounds      the cost, for schemes that have one\n"
 	"  -u user        for schemes that hash the name too\n"

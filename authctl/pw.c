@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 
+#include "base/precis.h"
 #include "schemes/scheme.h"
 
 enum { TRIES = 3 };
@@ -17,7 +18,7 @@ struct pw {
 	struct secret password; /* unset: ask for it */
 	struct secret hash;	/* -t */
 	struct scheme_gen gen;
-	bool verify, list;
+	bool verify, list, prepare;
 };
 
 /* The fewest rounds that mean anything, and the most that a person waits for. */
@@ -138,6 +139,20 @@ static bool has_prefix(struct secret hash)
 	return (span_starts(text, "{") && span_find(text, '}') > 0) || span_starts(text, "$1$");
 }
 
+/* -P: as a server with auth_password_precis prepares what clients send */
+static int prepare(struct pw *pw)
+{
+	struct err err = {0};
+	if (!pw->prepare)
+		return EX_OK;
+	pw->password = secret_of(
+	    precis_enforce(PRECIS_OPAQUE_STRING, secret_reveal(pw->password), &pw->arena, &err));
+	if (secret_is_set(pw->password))
+		return EX_OK;
+	authctl_complain("-P: the password: %s", err.text);
+	return EX_DATAERR;
+}
+
 static int test_hash(struct pw *pw)
 {
 	if (!has_prefix(pw->hash)) {
@@ -148,7 +163,9 @@ static int test_hash(struct pw *pw)
 		pw->password = authctl_read_password("Enter password to verify: ", &pw->arena);
 	if (!secret_is_set(pw->password))
 		return EX_NOINPUT;
-	int status = verify(pw, pw->hash);
+	int status = prepare(pw);
+	if (status == EX_OK)
+		status = verify(pw, pw->hash);
 	return status != EX_OK ? status : print_hash(pw, pw->hash, true);
 }
 
@@ -164,6 +181,8 @@ static int make_hash(struct pw *pw)
 	limit_rounds(pw, s);
 	if (!secret_is_set(pw->password))
 		status = ask_new_password(pw);
+	if (status == EX_OK)
+		status = prepare(pw);
 	if (status != EX_OK)
 		return status;
 	struct secret hash =
@@ -186,11 +205,13 @@ static bool take_rounds(struct pw *pw, const char *text)
 static bool take_options(struct pw *pw, int argc, char **argv)
 {
 	int option;
-	while ((option = getopt(argc, argv, "lp:r:s:t:u:V")) != -1) {
+	while ((option = getopt(argc, argv, "lp:Pr:s:t:u:V")) != -1) {
 		if (option == 'l')
 			pw->list = true;
 		else if (option == 'p')
 			pw->password = authctl_take_password(optarg, &pw->arena);
+		else if (option == 'P')
+			pw->prepare = true;
 		else if (option == 's')
 			pw->scheme = optarg;
 		else if (option == 't')

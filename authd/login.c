@@ -15,6 +15,7 @@
 #include "authd/passdb.h"
 #include "authd/username.h"
 #include "base/log.h"
+#include "base/precis.h"
 
 static void step(struct request *r);
 static void become_target(struct request *r, const struct db_settings *set);
@@ -193,9 +194,23 @@ static bool password_is_legal(struct secret password)
 	return true;
 }
 
+/* auth_password_precis; a token is no password and is ASCII anyway */
+static bool prepare_password(struct request *r)
+{
+	struct err err = {0};
+	if (!r->scope->auth->password_precis || secret_reveal(r->io.password).len == 0)
+		return true;
+	struct span p =
+	    precis_enforce(PRECIS_OPAQUE_STRING, secret_reveal(r->io.password), &r->arena, &err);
+	r->io.password = secret_of(p);
+	if (p.ptr == NULL)
+		end_refused(r, arena_printf(&r->arena, "the password: %s", err.text).ptr);
+	return p.ptr != NULL;
+}
+
 static void ask_passdbs(struct request *r, const char *scheme)
 {
-	if (!take_user(r))
+	if (!take_user(r) || (scheme == NULL && !prepare_password(r)))
 		return;
 	if (scheme == NULL && !password_is_legal(r->io.password)) {
 		end_refused(r, "Attempted login with password having illegal chars");

@@ -5,6 +5,8 @@
 
 #include <sysexits.h>
 
+#include "base/precis.h"
+
 void username_compile(struct scope *s)
 {
 	struct span chars = span_of(s->auth->username_chars);
@@ -44,14 +46,39 @@ static bool translate_and_check(struct request *r, struct span *name, struct err
 	return true;
 }
 
+/* auth_username_precis; the parts before and after the first @ on their own */
+static struct span prepare(struct request *r, struct span name, struct err *err)
+{
+	int set = r->scope->auth->username_precis;
+	enum precis_profile profile = set == PRECIS_NAMES_CASE_MAPPED
+					  ? PRECIS_USERNAME_CASE_MAPPED
+					  : PRECIS_USERNAME_CASE_PRESERVED;
+	ssize_t at = span_find(name, '@');
+	struct span user = at < 0 ? name : span_first(name, (size_t)at);
+	struct span domain = at < 0 ? SPAN_LIT("") : span_skip(name, (size_t)at + 1);
+	if (set == PRECIS_NAMES_NO)
+		return name;
+	if (user.len > 0)
+		user = precis_enforce(profile, user, &r->arena, err);
+	if (domain.len > 0)
+		domain = precis_enforce(profile, domain, &r->arena, err);
+	if (user.ptr == NULL || domain.ptr == NULL)
+		return SPAN_NULL;
+	return at < 0 ? user
+		      : arena_join(&r->arena, arena_join(&r->arena, user, SPAN_LIT("@")), domain);
+}
+
 struct span username_normalise(struct request *r, struct span raw, struct err *err)
 {
-	struct span name = add_default_realm(r, raw);
 	if (raw.len == 0) {
 		/* a realm alone is nobody either */
 		err_set(err, EX_DATAERR, "Empty username");
 		return SPAN_NULL;
 	}
+	struct span name = prepare(r, raw, err);
+	if (name.ptr == NULL)
+		return SPAN_NULL;
+	name = add_default_realm(r, name);
 	if (!translate_and_check(r, &name, err))
 		return SPAN_NULL;
 	const struct template *format = r->scope->auth->username_format;

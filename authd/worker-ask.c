@@ -399,7 +399,9 @@ static void convert(const struct asker *as, struct job *job)
 		return;
 	struct err err = {0};
 	struct secret out = SECRET_NULL;
-	struct scheme_gen g = {.user = job->q.vars.v[VAR_USER], .salt = job->q.salt};
+	struct scheme_gen g = {.user = job->q.vars.v[VAR_USER],
+	    .salt = job->q.salt,
+	    .prepare = as->password_precis};
 	enum verdict v = scheme_convert(
 	    &job->hash, arena_cstr(&job->arena, job->q.scheme), &g, &job->arena, &out, &err);
 	job->ask.err = err;

@@ -94,7 +94,7 @@ struct hash_kind {
 struct asker {
 	const struct driver *driver;
 	unsigned can; /* of the driver, with its settings */
-	bool allow_weak_schemes;
+	bool allow_weak_schemes, password_precis;
 	uint64_t hash_memory_limit; /* 0: none */
 	/* which hashes the users here have, so that an unknown user costs the same */
 	pthread_mutex_t kinds_lock;

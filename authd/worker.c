@@ -498,6 +498,7 @@ static bool open_driver(struct worker *w, struct err *err)
 	w->asker.can =
 	    w->driver->can_with != NULL ? w->driver->can_with(w->settings) : w->driver->can;
 	w->asker.allow_weak_schemes = w->wc->allow_weak_schemes;
+	w->asker.password_precis = w->wc->password_precis;
 	w->asker.hash_memory_limit = w->wc->process->hash_memory_limit;
 	if (!lane_hub_init(&w->hub, err))
 		return false;

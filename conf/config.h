@@ -10,6 +10,7 @@
 
 /* ---- settings structs; the rows are in conf/settings.c ---- */
 
+enum precis_names { PRECIS_NAMES_NO, PRECIS_NAMES_CASE_MAPPED, PRECIS_NAMES_CASE_PRESERVED };
 enum log_passwords { LOG_PASSWORDS_NO };
 
 struct process_settings {		   /* top level, about the daemon */
@@ -40,6 +41,8 @@ struct auth_settings {		/* top level or inside protocol X {} */
 	const char *username_chars;
 	const char *username_translation;
 	struct template *username_format;
+	int username_precis;  /* enum precis_names */
+	bool password_precis; /* RFC 8265's OpaqueString */
 	const char *master_user_separator;
 	const char *anonymous_username;
 	uint64_t failure_delay;		 /* ms */
@@ -246,7 +249,7 @@ struct worker_config {
 	const char *driver, *args, *file_text;
 	unsigned pool;
 	struct process_settings *process;
-	bool allow_weak_schemes, debug;
+	bool allow_weak_schemes, password_precis, debug;
 	bool stores; /* passwords may be replaced */
 	bool scram;  /* SCRAM-SHA-256 is offered */
 	const char *rehash_scheme;

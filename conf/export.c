@@ -274,6 +274,7 @@ void config_export_worker(const struct config *c, size_t pool, struct buffer *ou
 	wire_put_u32(out, (uint32_t)pool);
 	settings_export(&process_settings_table, c->process, out);
 	wire_put_u8(out, c->scopes[0].auth->allow_weak_schemes);
+	wire_put_u8(out, c->scopes[0].auth->password_precis);
 	wire_put_u8(out, c->scopes[0].auth->debug);
 	wire_put_u8(out, p->stores);
 	wire_put_u8(out, strcasestr(c->scopes[0].auth->mechanisms, "SCRAM-SHA-256") != NULL);
@@ -298,6 +299,7 @@ struct worker_config *config_import_worker(struct span blob, struct err *err)
 	if (wc->process == NULL)
 		goto fail;
 	wc->allow_weak_schemes = wire_get_u8(&r) != 0;
+	wc->password_precis = wire_get_u8(&r) != 0;
 	wc->debug = wire_get_u8(&r) != 0;
 	wc->stores = wire_get_u8(&r) != 0;
 	wc->scram = wire_get_u8(&r) != 0;

@@ -24,6 +24,18 @@ static const struct setting auth_rows[] = {
 	"Pairs of bytes: the first of each becomes the second in user names."),
     ROW(username_format, TEMPLATE, "auth_username_format", "%Lu",
 	"What user names become before any database sees them. Empty: as they are."),
+    ROW(username_precis, ENUM, "auth_username_precis", "no",
+	"Prepare user names beyond ASCII as RFC 8265 says, before anything else is done with them: "
+	"one form of each letter, none that cannot be told apart; case-mapped makes them lower "
+	"case "
+	"in every alphabet. Each part of user@domain is prepared on its own. auth_username_chars "
+	"must "
+	"allow such names.",
+	.choices = "no case-mapped case-preserved"),
+    ROW(password_precis, BOOL, "auth_password_precis", "no",
+	"Prepare passwords beyond ASCII as RFC 8265 says (OpaqueString), so that it does not "
+	"matter "
+	"how a keyboard composes an accent. Passwords must have been stored so (authctl pw -P)."),
     ROW(master_user_separator, STRING, "auth_master_user_separator", "",
 	"One character that lets master users log in as user<separator>master. Empty: not so."),
     ROW(anonymous_username, STRING, "auth_anonymous_username", "anonymous",

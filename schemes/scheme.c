@@ -12,6 +12,7 @@
 
 #include "base/buffer.h"
 #include "base/encode.h"
+#include "base/precis.h"
 #include "schemes/families.h"
 
 /* Names that are schemes elsewhere; any other unknown name might be half a password. */
@@ -269,6 +270,15 @@ static struct secret plaintext_of(const struct scheme_hash *h)
 	return h->scheme->flags & SCHEME_PLAIN ? h->raw : SECRET_NULL;
 }
 
+static bool prepare(const struct scheme *target, const struct scheme_gen *g, struct secret *plain,
+    struct arena *a, struct err *err)
+{
+	if (!g->prepare || strncmp(target->name, "SCRAM-", 6) != 0)
+		return true;
+	*plain = secret_of(precis_enforce(PRECIS_OPAQUE_STRING, secret_reveal(*plain), a, err));
+	return secret_is_set(*plain);
+}
+
 enum verdict scheme_convert(const struct scheme_hash *h, const char *wanted,
     const struct scheme_gen *g, struct arena *a, struct secret *out, struct err *err)
 {
@@ -279,7 +289,7 @@ enum verdict scheme_convert(const struct scheme_hash *h, const char *wanted,
 		*out = plain;
 	else if (target != NULL && same_family(target, h->scheme))
 		*out = h->raw;
-	else if (target != NULL && secret_is_set(plain))
+	else if (target != NULL && secret_is_set(plain) && prepare(target, g, &plain, a, err))
 		*out = target->generate(g, plain, a, err);
 	if (secret_is_set(*out))
 		return VERDICT_OK;

@@ -39,6 +39,7 @@ struct scheme_hash {
 struct scheme_gen {
 	struct span user; /* DIGEST-MD5 */
 	unsigned rounds;  /* 0: the scheme's default */
+	bool prepare;	  /* SCRAM from a stored plaintext: as RFC 8265 has clients do it */
 	/* SCRAM: the salt; empty: a random one. DIGEST-MD5: "name:realm" as a client hashes them;
 	   empty: they are taken out of user */
 	struct span salt;
