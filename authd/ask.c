@@ -73,8 +73,9 @@ void ask_backend(
 		pool_ask(r);
 		return;
 	}
-	struct channel_question q = pool_question(r);
-	int64_t now = clock_ms();
+	struct channel_question q;
+	pool_question(r, p->needs, &q);
+	int64_t now = front_now_us(g->front) / 1000;
 	r->cache_key = cache_key_of(g->cache, (uint32_t)pool, p->epoch, &q, p->needs);
 	if (cache_answer(g->cache, &r->cache_key, &q, CACHE_FRESH, now, &r->arena, &an)) {
 		r->from_cache = true;
@@ -144,7 +145,8 @@ void ask_give_up(struct request *r, const char *why)
 	    .fields = fields_in(&r->arena),
 	};
 	struct pool *p = r->ticket.pool;
-	struct channel_question q = pool_question(r);
+	struct channel_question q;
+	pool_question(r, 0, &q);
 	if (r->leads || r->follows != NULL)
 		fall_back(r, &q, &an);
 	bool opened = pool_forget_late(r);
@@ -183,7 +185,8 @@ void ask_answered(struct request *r, struct channel_answer *an)
 {
 	if (!r->leads)
 		return;
-	struct channel_question q = pool_question(r);
+	struct channel_question q;
+	pool_question(r, 0, &q);
 	stop_leading(r);
 	if (an->verdict == VERDICT_INTERNAL)
 		fall_back(r, &q, an);

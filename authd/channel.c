@@ -27,16 +27,15 @@ bool channel_get_hello(struct span payload, struct channel_hello *h)
 
 static void put_vars(struct buffer *b, const struct vars *vars, uint64_t needs)
 {
-	uint64_t sent = 0;
-	for (int i = 0; i < VAR_COUNT; i++) {
-		if ((needs & VAR_BIT(i)) != 0 && vars->v[i].ptr != NULL)
+	uint64_t sent = 0, rest;
+	for (rest = needs & (VAR_BIT(VAR_COUNT) - 1); rest != 0; rest &= rest - 1) {
+		int i = __builtin_ctzll(rest);
+		if (vars->v[i].ptr != NULL)
 			sent |= VAR_BIT(i);
 	}
 	wire_put_u64(b, sent);
-	for (int i = 0; i < VAR_COUNT; i++) {
-		if ((sent & VAR_BIT(i)) != 0)
-			wire_put_span(b, vars->v[i]);
-	}
+	for (rest = sent; rest != 0; rest &= rest - 1)
+		wire_put_span(b, vars->v[__builtin_ctzll(rest)]);
 }
 
 static void get_vars(struct wire_reader *r, struct arena *a, struct vars *vars)
@@ -44,10 +43,8 @@ static void get_vars(struct wire_reader *r, struct arena *a, struct vars *vars)
 	uint64_t sent = wire_get_u64(r);
 	if (sent >= VAR_BIT(VAR_COUNT))
 		r->failed = true;
-	for (int i = 0; i < VAR_COUNT && !r->failed; i++) {
-		if ((sent & VAR_BIT(i)) != 0)
-			vars->v[i] = arena_dup(a, wire_get_span(r));
-	}
+	for (; sent != 0 && !r->failed; sent &= sent - 1)
+		vars->v[__builtin_ctzll(sent)] = arena_dup(a, wire_get_span(r));
 }
 
 void channel_put_inputs(struct buffer *b, const struct channel_question *q, uint64_t needs)

@@ -57,11 +57,12 @@ struct channel_question {
 	int64_t deadline_ms;
 	struct span scheme;
 	struct span salt;	/* CREDENTIAL: struct scheme_gen, for one made from a plaintext */
-	struct vars vars;	/* decoded: only the needed ones are set */
 	struct secret password; /* VERIFY, EXCHANGE; STORE: what is stored now */
 	struct secret replacement;   /* STORE */
 	struct span handle;	     /* EXCHANGE; empty: a new one */
 	struct fields passdb_fields; /* with VAR_PASSDB in needs; decoded into the arena */
+	struct vars
+	    vars; /* only the needed ones are set; last, because the front fills no others */
 };
 
 struct channel_answer {

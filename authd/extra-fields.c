@@ -195,8 +195,11 @@ bool userdb_fields_check(const struct request *r)
 
 static bool expand(struct request *r, const struct template_fields *tf, field_setter *set)
 {
-	struct err err = {0};
-	for (size_t i = 0; tf != NULL && i < tf->count; i++) {
+	struct err err;
+	if (tf == NULL)
+		return true;
+	err_clear(&err);
+	for (size_t i = 0; i < tf->count; i++) {
 		const struct template_field *t = &tf->items[i];
 		struct span value = SPAN_NULL;
 		struct span key = template_expand(t->key, &r->vars, &r->arena, NULL, NULL, &err);

@@ -27,6 +27,7 @@ static const struct timeval tick_time = {0, WHEEL_TICK_MS * 1000};
 static void on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *ctx)
 {
 	struct front *f = ctx;
+	front_time_passes(f);
 	f->tick_ms = clock_ms();
 	wheel_advance(&f->wheel, f->tick_ms);
 	if (f->wheel.running == 0) {
@@ -224,6 +225,7 @@ static void end_turn(struct front *f)
 	}
 	generation_reap(f);
 	log_flush();
+	front_time_passes(f);
 	if (f->draining && is_drained(f))
 		f->finished = true;
 }

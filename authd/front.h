@@ -27,6 +27,7 @@ struct front {
 	struct wheel wheel;
 	struct event tick; /* drives the wheel while a timer runs */
 	int64_t tick_ms;   /* clock_ms() of the last tick: what the timers go by */
+	int64_t now_us;	   /* see front_now_us(); 0: not read yet */
 	bool ticking;
 	struct event control;		    /* the parent */
 	struct generation *current;	    /* for new requests; NULL before the first */
@@ -53,6 +54,22 @@ int front_main(void);
 struct front *front_new(void);
 void front_turn(struct front *f, bool wait); /* what has arrived, answered and written */
 void front_free(struct front **f);
+
+/*
+ * clock_us() of when the bytes at hand were read: one look at the clock for all
+ * the requests that came with them. front_time_passes() makes the next one look again.
+ */
+static inline int64_t front_now_us(struct front *f)
+{
+	if (f->now_us == 0)
+		f->now_us = clock_us();
+	return f->now_us;
+}
+
+static inline void front_time_passes(struct front *f)
+{
+	f->now_us = 0;
+}
 
 /* Starts a timer of the front's wheel, in ms from now or at a time of clock_ms(). */
 void front_timer_at(struct front *f, struct wheel_timer *t, int64_t due_ms);

@@ -24,8 +24,8 @@ struct scope {
 	size_t masterdb_count;
 	const struct config_db **userdbs;
 	size_t userdb_count;
-	bool char_allowed[256];		/* auth_username_chars */
 	unsigned char translation[256]; /* auth_username_translation */
+	unsigned char name_bytes[256];	/* the same; 0: not in auth_username_chars */
 };
 
 struct listener {

@@ -4,51 +4,57 @@
 #include "authd/login.h"
 #include "base/log.h"
 
-static const char *kind_name(const struct request *r)
+static struct span kind_name(const struct request *r)
 {
 	switch (r->kind) {
 	case REQUEST_LOGIN:
-		return "login";
+		return SPAN_LIT("login");
 	case REQUEST_USER:
-		return "userdb lookup";
+		return SPAN_LIT("userdb lookup");
 	case REQUEST_PASS:
-		return "passdb lookup";
+		return SPAN_LIT("passdb lookup");
 	default:
-		return "list";
+		return SPAN_LIT("list");
 	}
 }
 
-static void put_pair(struct buffer *b, struct span name, struct span value)
+static inline char *put(char *at, struct span s)
 {
-	buffer_append(b, name);
-	buffer_append(b, value);
+	if (s.len > 0)
+		memcpy(at, s.ptr, s.len);
+	return at + s.len;
 }
 
+/* One look at the room for all of it: every request has such a line. */
 static void end_line_text(struct request *r, struct buffer *b, struct span mech, uint64_t took)
 {
 	const struct span *v = r->vars.v;
-	put_pair(b, span_of(kind_name(r)), SPAN_LIT(": user=<"));
-	put_pair(b, v[VAR_USER], SPAN_LIT(">, method="));
-	put_pair(b, mech, SPAN_LIT(", service="));
-	put_pair(b, v[VAR_SERVICE], SPAN_LIT(", rip="));
-	put_pair(b, v[VAR_RIP], SPAN_LIT(", session=<"));
-	put_pair(b, v[VAR_SESSION], SPAN_LIT(">, path="));
-	put_pair(b, span_make(r->path, r->path_len), SPAN_LIT(", verdict="));
-	put_pair(b, span_of(verdict_name(r->verdict)), SPAN_LIT(", serial="));
+	struct span kind = kind_name(r), verdict = verdict_word(r->verdict);
+	enum { FIXED = 256 }; /* more than all that has no length below */
+	char *line =
+	    buffer_reserve(b, FIXED + kind.len + v[VAR_USER].len + mech.len + v[VAR_SERVICE].len +
+				  v[VAR_RIP].len + v[VAR_SESSION].len + r->path_len + verdict.len);
+	char *p = put(line, kind);
+	p = put(put(p, SPAN_LIT(": user=<")), v[VAR_USER]);
+	p = put(put(p, SPAN_LIT(">, method=")), mech);
+	p = put(put(p, SPAN_LIT(", service=")), v[VAR_SERVICE]);
+	p = put(put(p, SPAN_LIT(", rip=")), v[VAR_RIP]);
+	p = put(put(p, SPAN_LIT(", session=<")), v[VAR_SESSION]);
+	p = put(put(p, SPAN_LIT(">, path=")), span_make(r->path, r->path_len));
+	p = put(put(p, SPAN_LIT(", verdict=")), verdict);
 	/* its two halves: which use of which place in the table */
-	buffer_append_u64_text(b, r->serial >> 32);
-	buffer_append_char(b, '.');
-	buffer_append_u64_text(b, (uint32_t)r->serial);
-	buffer_append(b, SPAN_LIT(", "));
-	buffer_append_u64_text(b, took);
-	buffer_append(b, SPAN_LIT(" us"));
+	p = put_u64_text(put(p, SPAN_LIT(", serial=")), r->serial >> 32);
+	p = put_u64_text(put(p, SPAN_LIT(".")), (uint32_t)r->serial);
+	p = put_u64_text(put(p, SPAN_LIT(", ")), took);
+	p = put(p, SPAN_LIT(" us"));
+	buffer_commit(b, (size_t)(p - line));
 }
 
 void login_log_end(struct request *r)
 {
 	static struct buffer line; /* used again and again; no secret is ever in it */
 	const struct span *v = r->vars.v;
-	int64_t took = clock_us() - r->started_us;
+	int64_t took = front_now_us(r->conn->front) - r->started_us;
 	struct span mech = r->mech != NULL ? span_of(r->mech->name) : SPAN_LIT("-");
 	line.start = line.len = 0;
 	end_line_text(r, &line, mech, (uint64_t)took);
@@ -58,7 +64,7 @@ void login_log_end(struct request *r)
 	}
 	const struct log_value values[] = {
 	    {.name = "serial", .is_number = true, .number = (int64_t)r->serial},
-	    {.name = "kind", .text = span_of(kind_name(r))},
+	    {.name = "kind", .text = kind_name(r)},
 	    {.name = "protocol", .text = span_of(r->conn->protocol->name)},
 	    {.name = "service", .text = v[VAR_SERVICE]},
 	    {.name = "mechanism", .text = mech},
@@ -67,7 +73,7 @@ void login_log_end(struct request *r)
 	    {.name = "rip", .text = v[VAR_RIP]},
 	    {.name = "session", .text = v[VAR_SESSION]},
 	    {.name = "path", .text = span_make(r->path, r->path_len)},
-	    {.name = "verdict", .text = span_of(verdict_name(r->verdict))},
+	    {.name = "verdict", .text = verdict_word(r->verdict)},
 	    {.name = "usec", .is_number = true, .number = took},
 	    {0},
 	};

@@ -171,9 +171,10 @@ static void end_by_mechanism(struct request *r)
 
 static bool take_user(struct request *r)
 {
-	struct err err = {0};
+	struct err err;
 	if (r->user_set)
 		return true;
+	err_clear(&err);
 	if (username_set_login(r, r->io.user, r->io.authzid, &err)) {
 		r->io.user = r->vars.v[VAR_USER];
 		return true;
@@ -187,6 +188,8 @@ static bool take_user(struct request *r)
 static bool password_is_legal(struct secret password)
 {
 	struct span p = secret_reveal(password);
+	if (!span_may_have_control(p))
+		return true;
 	for (size_t i = 0; i < p.len; i++) {
 		if (p.ptr[i] == '\x01' || p.ptr[i] == '\t' || p.ptr[i] == '\r' || p.ptr[i] == '\n')
 			return false;

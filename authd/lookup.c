@@ -22,7 +22,8 @@ static void end(struct request *r, enum verdict v)
 
 static bool take_name(struct request *r, struct span name)
 {
-	struct err err = {0};
+	struct err err;
+	err_clear(&err);
 	if (username_set_lookup(r, name, &err))
 		return true;
 	auth_log_failure(r, "lookup", span_of(err.text));

@@ -13,24 +13,24 @@
 #include "base/log.h"
 #include "drivers/driver.h"
 
-static void path_put(struct request *r, const char *text)
+static void path_put(struct request *r, struct span text)
 {
-	size_t len = strlen(text), room = sizeof(r->path) - r->path_len;
+	size_t len = text.len, room = sizeof(r->path) - r->path_len;
 	if (len > room)
 		len = room;
-	memcpy(r->path + r->path_len, text, len);
+	memcpy(r->path + r->path_len, text.ptr, len);
 	r->path_len += (unsigned)len;
 }
 
 void request_path_add(struct request *r, const char *source, enum verdict v)
 {
 	if (r->path_len > 0)
-		path_put(r, ",");
-	path_put(r, source);
-	path_put(r, ":");
-	path_put(r, verdict_name(v));
+		path_put(r, SPAN_LIT(","));
+	path_put(r, span_of(source));
+	path_put(r, SPAN_LIT(":"));
+	path_put(r, verdict_word(v));
 	if (r->from_cache)
-		path_put(r, "(cache)");
+		path_put(r, SPAN_LIT("(cache)"));
 	r->from_cache = false;
 }
 

@@ -63,37 +63,40 @@ static struct pool_link *choose_link(struct pool *p)
 	return best;
 }
 
-struct channel_question pool_question(struct request *r)
+void pool_question(const struct request *r, uint64_t needs, struct channel_question *q)
 {
 	const struct pool_ticket *t = &r->ticket;
-	struct channel_question q = {
-	    .serial = r->serial,
-	    .ask = t->ask,
-	    .flags = t->flags,
-	    .deadline_ms = r->answer_by_ms,
-	    .scheme = span_of(t->scheme),
-	    .vars = r->vars,
-	    .passdb_fields = r->fields,
-	};
+	memset(q, 0, offsetof(struct channel_question, vars));
+	q->serial = r->serial;
+	q->ask = t->ask;
+	q->flags = t->flags;
+	q->deadline_ms = r->answer_by_ms;
+	q->scheme = span_of(t->scheme);
+	q->passdb_fields = r->fields;
+	q->vars.v[VAR_USER] = r->vars.v[VAR_USER];
+	for (needs &= VAR_BIT(VAR_COUNT) - 1; needs != 0; needs &= needs - 1) {
+		int i = __builtin_ctzll(needs);
+		q->vars.v[i] = r->vars.v[i];
+	}
 	if (t->ask == CHANNEL_VERIFY)
-		q.password = r->io.password;
+		q->password = r->io.password;
 	if (t->ask == CHANNEL_CREDENTIAL)
-		q.salt = r->salt;
+		q->salt = r->salt;
 	if (t->ask == CHANNEL_STORE) {
-		q.vars.v[VAR_USER] = r->credential_user;
-		q.password = r->credential;
-		q.replacement = r->io.replacement;
+		q->vars.v[VAR_USER] = r->credential_user;
+		q->password = r->credential;
+		q->replacement = r->io.replacement;
 	}
 	if (t->ask == CHANNEL_EXCHANGE) {
-		q.password = r->io.exchange.message;
-		q.handle = r->io.exchange.handle;
+		q->password = r->io.exchange.message;
+		q->handle = r->io.exchange.handle;
 	}
-	return q;
 }
 
 static void send_question(struct pool_link *l, struct pool_ticket *t)
 {
-	struct channel_question q = pool_question(ticket_request(t));
+	struct channel_question q;
+	pool_question(ticket_request(t), l->hello.needs, &q);
 	channel_put_ask(&l->out, &q, l->hello.needs);
 	t->link = l;
 	t->tries++;
@@ -441,6 +444,7 @@ static void on_readable(evutil_socket_t fd, short what UNUSED, void *ctx)
 		return;
 	}
 	buffer_commit(&l->in, (size_t)n);
+	front_time_passes(p->front);
 	if (!take_messages(l)) {
 		link_dead(l, "a message does not decode");
 		return;

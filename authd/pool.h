@@ -63,10 +63,13 @@ void pool_init(struct pool *p, struct front *f, unsigned index, const char *driv
 void pool_add_link(struct pool *p, int fd); /* owns fd */
 void pool_close(struct pool *p);
 
-/* What is about to be asked; pool_question() then tells it whole, as the channel carries it. */
+/*
+ * What is about to be asked; pool_question() then tells it as the channel carries it. Of
+ * q->vars only the user and what needs names is set: it is not copied whole for each request.
+ */
 void pool_set_question(
     struct pool *p, struct request *r, enum channel_ask ask, unsigned flags, const char *scheme);
-struct channel_question pool_question(struct request *r);
+void pool_question(const struct request *r, uint64_t needs, struct channel_question *q);
 /* Asks it. The answer comes as request_answered(). */
 void pool_ask(struct request *r);
 /* The request no longer waits. */

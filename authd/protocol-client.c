@@ -188,13 +188,14 @@ static bool take_initial(
 static bool take_params(struct request *r, struct span args, struct span *resp)
 {
 	struct span field, key;
+	bool escaped = span_find(args, '\x01') >= 0;
 	*resp = SPAN_NULL;
 	while (span_split(&args, '\t', &field)) {
 		if (span_starts(field, "resp=")) {
 			*resp = span_skip(field, strlen("resp="));
 			return args.ptr == NULL;
 		}
-		struct span value = tab_unescape(&r->arena, field);
+		struct span value = escaped ? tab_unescape(&r->arena, field) : field;
 		if (value.len == 0 || !span_split(&value, '=', &key))
 			continue;
 		request_param(r, key, value);
@@ -255,6 +256,7 @@ static void take_auth(struct conn *c, const struct client *cl, struct span args)
 		refuse_full(c, id, args);
 		return;
 	}
+	args = arena_dup(&r->arena, args); /* what the line says is used where it stands */
 	r->mech = mech;
 	r->vars.v[VAR_PID] = span_of(cl->pid_text); /* a request does not outlive its connection */
 	if (!take_params(r, args, &resp)) {
@@ -405,12 +407,17 @@ static void client_challenge(struct conn *c, struct request *r, struct span data
 	buffer_append_char(out, '\n');
 }
 
-static void put_field(struct buffer *out, const char *key, struct span value)
+static void put_span(struct buffer *out, struct span key, struct span value)
 {
 	buffer_append_char(out, '\t');
-	buffer_append_str(out, key);
+	buffer_append(out, key);
 	buffer_append_char(out, '=');
 	tab_escape(out, value);
+}
+
+static inline void put_field(struct buffer *out, const char *key, struct span value)
+{
+	put_span(out, span_of(key), value);
 }
 
 static void put_extra_field(struct buffer *out, const struct field *f)
@@ -472,8 +479,8 @@ static void reply_ok(struct conn *c, struct request *r)
 	put_field(out, "user", r->vars.v[VAR_USER]);
 	put_extra_fields(out, r, true);
 	put_names(out, r);
-	if (span_eq_str(r->vars.v[VAR_USER], r->scope->auth->anonymous_username) &&
-	    (r->mech->flags & MECH_ANONYMOUS) != 0)
+	if ((r->mech->flags & MECH_ANONYMOUS) != 0 &&
+	    span_eq_str(r->vars.v[VAR_USER], r->scope->auth->anonymous_username))
 		buffer_append_str(out, "\tanonymous");
 	put_proxy_login(out, c, r);
 	put_final_data(out, r);

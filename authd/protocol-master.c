@@ -44,12 +44,13 @@ static void take_version(struct conn *c, struct master *m, struct span args)
 static void take_params(struct request *r, struct span args)
 {
 	struct span field, key;
+	bool escaped = span_find(args, '\x01') >= 0;
 	while (span_split(&args, '\t', &field)) {
-		struct span value = tab_unescape(&r->arena, field);
+		struct span value = escaped ? tab_unescape(&r->arena, field) : field;
 		if (value.len == 0 || !span_split(&value, '=', &key))
 			continue;
 		if (r->kind == REQUEST_LIST && span_eq_str(key, "user"))
-			r->mask = arena_dup(&r->arena, value);
+			r->mask = value;
 		else
 			request_param(r, key, value);
 	}
@@ -72,6 +73,9 @@ static struct request *new_lookup(struct conn *c, enum request_kind kind, struct
 	struct request *r = request_new(c, kind, id);
 	if (r == NULL)
 		fail(c, id);
+	else
+		*args =
+		    arena_dup(&r->arena, *args); /* what the line says is used where it stands */
 	return r;
 }
 
@@ -276,8 +280,16 @@ static ssize_t master_input(struct conn *c, struct span in)
 
 static void put_pair(struct buffer *out, const char *key, struct span value)
 {
-	buffer_printf(out, "\t%s=", key);
+	buffer_append_char(out, '\t');
+	buffer_append_str(out, key);
+	buffer_append_char(out, '=');
 	tab_escape(out, value);
+}
+
+static void put_head(struct buffer *out, struct span word, uint32_t id)
+{
+	buffer_append(out, word);
+	buffer_append_u64_text(out, id);
 }
 
 static void put_fields(struct buffer *out, const struct fields *f, bool passdb)
@@ -322,7 +334,8 @@ static void put_login(struct buffer *out, struct request *r)
 
 static void reply_user(struct buffer *out, struct request *r)
 {
-	buffer_printf(out, "USER\t%u\t", r->id);
+	put_head(out, SPAN_LIT("USER\t"), r->id);
+	buffer_append_char(out, '\t');
 	tab_escape(out, r->vars.v[VAR_USER]);
 	put_fields(out, &r->userdb, false);
 	if (r->after_login)
@@ -332,7 +345,7 @@ static void reply_user(struct buffer *out, struct request *r)
 
 static void reply_pass(struct buffer *out, struct request *r)
 {
-	buffer_printf(out, "PASS\t%u", r->id);
+	put_head(out, SPAN_LIT("PASS\t"), r->id);
 	put_pair(out, "user", r->vars.v[VAR_USER]);
 	put_fields(out, &r->fields, true);
 	buffer_append_char(out, '\n');
@@ -361,8 +374,10 @@ static void master_reply(struct conn *c, struct request *r)
 		reply_pass(out, r);
 	else if (r->verdict == VERDICT_INTERNAL || r->verdict == VERDICT_NO_SCHEME)
 		reply_fail(out, r);
-	else
-		buffer_printf(out, "NOTFOUND\t%u\n", r->id);
+	else {
+		put_head(out, SPAN_LIT("NOTFOUND\t"), r->id);
+		buffer_append_char(out, '\n');
+	}
 	trace_out(r->kind == REQUEST_PASS ? "passdb out" : "userdb out", out, from);
 }
 

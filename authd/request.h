@@ -195,8 +195,8 @@ void request_wait_for_reader(struct request *r);
 void request_answered(struct request *r, const struct channel_answer *an);
 void request_listed(struct request *r, struct wire_reader *items);
 
-/* One parameter "key=value" or "key" of AUTH, USER, PASS ... (reference: Dovecot's auth protocol)
- */
+/* One parameter "key=value" or "key" of AUTH, USER, PASS ... (reference: Dovecot's auth protocol).
+   The value must live as long as the request. */
 void request_param(struct request *r, struct span key, struct span value);
 
 /* The request is over: logs, and hands it to the protocol's reply; then it is freed. */

@@ -10,15 +10,18 @@
 void username_compile(struct scope *s)
 {
 	struct span chars = span_of(s->auth->username_chars);
-	for (int i = 0; i < 256; i++) {
-		s->char_allowed[i] = chars.len == 0;
-		s->translation[i] = (unsigned char)i;
-	}
-	for (size_t i = 0; i < chars.len; i++)
-		s->char_allowed[(unsigned char)chars.ptr[i]] = true;
 	struct span pairs = span_of(s->auth->username_translation);
+	bool allowed[256] = {false};
+	for (size_t i = 0; i < chars.len; i++)
+		allowed[(unsigned char)chars.ptr[i]] = true;
+	for (int i = 0; i < 256; i++)
+		s->translation[i] = (unsigned char)i;
 	for (size_t i = 0; i + 1 < pairs.len; i += 2)
 		s->translation[(unsigned char)pairs.ptr[i]] = (unsigned char)pairs.ptr[i + 1];
+	for (int i = 0; i < 256; i++) {
+		unsigned char c = s->translation[i];
+		s->name_bytes[i] = chars.len == 0 || allowed[c] ? c : 0;
+	}
 }
 
 static struct span add_default_realm(struct request *r, struct span name)
@@ -30,19 +33,29 @@ static struct span add_default_realm(struct request *r, struct span name)
 	return arena_join(&r->arena, arena_join(&r->arena, name, SPAN_LIT("@")), span_of(realm));
 }
 
+static bool refuse_byte(const struct scope *s, struct span name, struct err *err)
+{
+	size_t i = 0;
+	while (s->name_bytes[(unsigned char)name.ptr[i]] != 0)
+		i++;
+	return err_set(err, EX_DATAERR,
+	    "Username character disallowed by auth_username_chars: 0x%02x (username: %.*s)",
+	    s->translation[(unsigned char)name.ptr[i]], SPAN_ARG(name));
+}
+
 static bool translate_and_check(struct request *r, struct span *name, struct err *err)
 {
-	char *bytes = arena_cstr(&r->arena, *name);
+	const unsigned char *map = r->scope->name_bytes;
+	char *out = arena_alloc(&r->arena, name->len + 1);
+	bool good = true;
 	for (size_t i = 0; i < name->len; i++) {
-		unsigned char c = r->scope->translation[(unsigned char)bytes[i]];
-		bytes[i] = (char)c;
-		if (c == '\0' || !r->scope->char_allowed[c])
-			return err_set(err, EX_DATAERR,
-			    "Username character disallowed by auth_username_chars: 0x%02x "
-			    "(username: %.*s)",
-			    c, SPAN_ARG(*name));
+		unsigned char c = map[(unsigned char)name->ptr[i]];
+		out[i] = (char)c;
+		good = good && c != 0;
 	}
-	*name = span_make(bytes, name->len);
+	if (!good)
+		return refuse_byte(r->scope, *name, err);
+	*name = span_make(out, name->len);
 	return true;
 }
 
@@ -83,12 +96,12 @@ struct span username_normalise(struct request *r, struct span raw, struct err *e
 		return SPAN_NULL;
 	const struct template *format = r->scope->auth->username_format;
 	if (format != NULL && template_text(format)[0] != '\0') {
-		struct vars vars = r->vars;
-		vars.v[VAR_USER] = name;
-		name = template_expand(format, &vars, &r->arena, NULL, NULL, err);
+		struct span *user = &r->vars.v[VAR_USER], before = *user;
+		*user = name;
+		name = template_expand(format, &r->vars, &r->arena, NULL, NULL, err);
+		*user = before;
 		if (name.ptr == NULL)
 			return SPAN_NULL;
-		name = arena_dup(&r->arena, name);
 	}
 	if (name.len == 0) {
 		err_set(err, EX_DATAERR, "Empty username");
@@ -121,12 +134,10 @@ bool username_set_login(
 {
 	struct vars *v = &r->vars;
 	/* what an answer shows until a name was accepted */
-	v->v[VAR_ORIGINAL_USER] = arena_dup(&r->arena, authcid);
-	v->v[VAR_USER] = v->v[VAR_ORIGINAL_USER];
+	v->v[VAR_ORIGINAL_USER] = v->v[VAR_USER] = authcid;
 	if (!split_master(r, &authcid, &authzid))
 		return err_set(err, EX_DATAERR, "Empty username for a master user login");
-	v->v[VAR_ORIGINAL_USER] = arena_dup(&r->arena, authcid);
-	v->v[VAR_AUTH_USER] = v->v[VAR_ORIGINAL_USER];
+	v->v[VAR_ORIGINAL_USER] = v->v[VAR_AUTH_USER] = authcid;
 	struct span certified = username_from_cert(r);
 	struct span user = username_normalise(r, certified.len > 0 ? certified : authcid, err);
 	if (user.ptr == NULL)
@@ -147,8 +158,7 @@ bool username_set_login(
 
 bool username_set_lookup(struct request *r, struct span name, struct err *err)
 {
-	r->vars.v[VAR_ORIGINAL_USER] = arena_dup(&r->arena, name);
-	r->vars.v[VAR_AUTH_USER] = r->vars.v[VAR_ORIGINAL_USER];
+	r->vars.v[VAR_ORIGINAL_USER] = r->vars.v[VAR_AUTH_USER] = name;
 	struct span user = username_normalise(r, name, err);
 	if (user.ptr == NULL)
 		return false;

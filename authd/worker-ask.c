@@ -110,17 +110,17 @@ static void log_entry_error(const struct asker *as, const struct job *job, const
 
 static void question_begin(struct job *job, enum question_kind kind)
 {
+	struct question *q = &job->ask;
 	job->q.vars.passdb = &job->q.passdb_fields;
-	job->ask = (struct question){
-	    .kind = kind,
-	    .vars = &job->q.vars,
-	    .password = kind == ASK_VERIFY ? job->q.password : SECRET_NULL,
-	    .deadline_ms = job->q.deadline_ms,
-	    .arena = &job->arena,
-	    .entry = {.fields = fields_in(&job->arena)},
-	    .tell = fields_in(&job->arena),
-	    .backend = BACKEND_ANSWERS,
-	};
+	job_clear_question(job);
+	q->kind = kind;
+	q->vars = &job->q.vars;
+	q->password = kind == ASK_VERIFY ? job->q.password : SECRET_NULL;
+	q->deadline_ms = job->q.deadline_ms;
+	q->arena = &job->arena;
+	q->entry.fields = fields_in(&job->arena);
+	q->tell = fields_in(&job->arena);
+	q->backend = BACKEND_ANSWERS;
 }
 
 enum verdict asker_driver(
@@ -227,7 +227,8 @@ static bool parse_one(const struct asker *as, struct job *job, struct secret pas
 static bool parse_hash(const struct asker *as, struct job *job)
 {
 	const struct entry *e = &job->ask.entry;
-	struct err err = {0};
+	struct err err;
+	err_clear(&err);
 	if (parse_one(as, job, e->password, e->password_noscheme, &job->hash, &err))
 		return true;
 	job_answer(job, VERDICT_INTERNAL, "%s", err.text);
@@ -286,8 +287,10 @@ static enum verdict verify_hashes(const struct asker *as, struct job *job, struc
 
 void asker_hash(struct asker *as, struct job *job)
 {
-	struct err err = {0};
-	enum verdict v = verify_hashes(as, job, &err);
+	/* for an unknown user what the driver said stays */
+	struct err of_dummy, *err = job->dummy ? &of_dummy : &job->ask.err;
+	err_clear(err);
+	enum verdict v = verify_hashes(as, job, err);
 	if (job->dummy) {
 		asker_answer(job, VERDICT_UNKNOWN_USER);
 		return;
@@ -295,7 +298,6 @@ void asker_hash(struct asker *as, struct job *job)
 	bool compared = v == VERDICT_OK || v == VERDICT_MISMATCH;
 	if (compared)
 		note_kind(as, &job->hash);
-	job->ask.err = err;
 	asker_answer(job, compared ? v : VERDICT_INTERNAL);
 	job->answer.has_password = compared;
 }

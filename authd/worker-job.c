@@ -22,10 +22,20 @@ struct job *job_new(struct job_table *t)
 	return job;
 }
 
+/* The text of err is long, and nobody reads on behind its end. */
+void job_clear_question(struct job *job)
+{
+	char *behind = (char *)(&job->ask.err + 1);
+	memset(&job->ask, 0, offsetof(struct question, err));
+	err_clear(&job->ask.err);
+	memset(behind, 0, (size_t)((char *)(&job->ask + 1) - behind));
+}
+
 void job_recycle(struct job_table *t, struct job *job)
 {
 	arena_free(&job->arena);
-	*job = (struct job){.next = NULL};
+	memset(job, 0, offsetof(struct job, q));
+	job_clear_question(job);
 	if (t->spare_count >= SPARE_MAX) {
 		mem_free(&job);
 		return;

@@ -29,9 +29,7 @@ struct job {
 	struct job *map_next;	  /* in the main thread's map of serials */
 	struct lane_pool *queued; /* whose queue it waits in; under the hub's lock */
 	struct arena arena;
-	struct channel_question q;
 	struct channel_answer answer;
-	struct question ask; /* what the driver sees */
 
 	/* a password still to be compared in a hash lane */
 	struct scheme_hash hash;
@@ -49,6 +47,10 @@ struct job {
 
 	atomic_bool cancelled;
 	uint32_t credit; /* LIST: names that may still be sent; under the hub's lock */
+
+	/* large, and filled anew for each job: job_recycle() leaves most of them as they are */
+	struct channel_question q;
+	struct question ask; /* what the driver sees */
 };
 
 /* ---- worker-job.c: the main thread's jobs ---- */
@@ -64,6 +66,7 @@ struct job_table {
 
 struct job *job_new(struct job_table *t);
 void job_recycle(struct job_table *t, struct job *job);
+void job_clear_question(struct job *job); /* job->ask, before a driver is asked */
 void job_table_add(struct job_table *t, struct job *job);
 void job_table_remove(struct job_table *t, struct job *job);
 /* NULL when there is none, or it was cancelled */

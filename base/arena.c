@@ -11,15 +11,7 @@
 
 #include "base/mem.h"
 
-enum { CHUNK_SIZE = 2048, SPARE_MAX = 256, ALIGN = 16 };
-
-struct arena_chunk {
-	struct arena_chunk *next;
-	size_t size; /* of bytes[] */
-	size_t used;
-	size_t padding;
-	char bytes[];
-};
+enum { CHUNK_SIZE = 3072, SPARE_MAX = 256 };
 
 static _Thread_local struct arena_chunk *spares;
 static _Thread_local unsigned spare_count;
@@ -54,20 +46,15 @@ static void chunk_put(struct arena_chunk *c)
 	}
 }
 
-void *arena_alloc(struct arena *a, size_t size)
+void *arena_alloc_slow(struct arena *a, size_t size)
 {
 	if (size > SIZE_MAX / 2)
 		mem_panic("arena allocation too large");
-	size = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-	struct arena_chunk *c = a->chunks;
-	if (c == NULL || c->size - c->used < size) {
-		c = chunk_get(size);
-		c->next = a->chunks;
-		a->chunks = c;
-	}
-	void *p = c->bytes + c->used;
-	c->used += size;
-	return p;
+	struct arena_chunk *c = chunk_get(size);
+	c->next = a->chunks;
+	a->chunks = c;
+	c->used = size;
+	return c->bytes;
 }
 
 struct span arena_dup(struct arena *a, struct span s)

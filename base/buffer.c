@@ -34,15 +34,24 @@ char *buffer_reserve(struct buffer *b, size_t n)
 	return b->data + b->len;
 }
 
+char *put_u64_text(char *at, uint64_t v)
+{
+	size_t n = 1;
+	for (uint64_t rest = v; rest >= 10; rest /= 10)
+		n++;
+	char *end = at + n, *p = end;
+	/* most fit in 32 bits, which are divided several times as fast */
+	for (; v > UINT32_MAX; v /= 10)
+		*--p = (char)('0' + v % 10);
+	for (uint32_t rest = (uint32_t)v; p > at; rest /= 10)
+		*--p = (char)('0' + rest % 10);
+	return end;
+}
+
 void buffer_append_u64_text(struct buffer *b, uint64_t v)
 {
 	char digits[20];
-	size_t at = sizeof(digits);
-	do {
-		digits[--at] = (char)('0' + v % 10);
-		v /= 10;
-	} while (v > 0);
-	buffer_append(b, span_make(digits + at, sizeof(digits) - at));
+	buffer_append(b, span_make(digits, (size_t)(put_u64_text(digits, v) - digits)));
 }
 
 void buffer_printf(struct buffer *b, const char *fmt, ...)

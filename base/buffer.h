@@ -45,6 +45,7 @@ static inline void buffer_append_char(struct buffer *b, char c)
 	buffer_append(b, span_make(&c, 1));
 }
 
+char *put_u64_text(char *at, uint64_t v); /* decimal, at most 20 bytes; returns the end */
 void buffer_append_u64_text(struct buffer *b, uint64_t v); /* decimal */
 void buffer_printf(struct buffer *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buffer_consume(struct buffer *b, size_t n);

@@ -1,9 +1,12 @@
 /*
- * Text encodings. base64 and hex are libsodium's.
+ * Text encodings. Hex and the making of base64 are libsodium's.
  */
 #include "base/encode.h"
 
+#include <endian.h>
 #include <sodium.h>
+
+#include "base/mem.h"
 
 static char escape_code(char c)
 {
@@ -84,38 +87,88 @@ struct span tab_unescape(struct arena *a, struct span s)
 	return span_make(out, n);
 }
 
-static bool is_ascii(struct span s)
+/* ---- base64 ---- */
+
+static const uint64_t ones = UINT64_C(0x0101010101010101), tops = UINT64_C(0x8080808080808080);
+
+/* In each byte's top bit: is it (all are below 0x80) in from..to? */
+static inline uint64_t in_range(uint64_t bytes, unsigned from, unsigned to)
 {
-	unsigned char all = 0;
-	for (size_t i = 0; i < s.len; i++)
-		all |= (unsigned char)s.ptr[i];
-	return all < 0x80;
+	return (bytes + (0x80 - from) * ones) ^ (bytes + (0x7f - to) * ones);
 }
 
-static struct span decode64(struct arena *a, struct span text, int variant)
+/*
+ * Eight characters to 48 bits at once; *bad gets bits where one is no base64. No
+ * table and no branch, so the time says nothing about a password; several times
+ * as fast as libsodium's.
+ */
+static inline uint64_t decode_eight(const char *text, uint64_t *bad)
 {
-	size_t max = text.len / 4 * 3 + 3, len = 0;
-	char *out = arena_alloc(a, max + 1);
-	if (text.len == 0)
-		return span_make(out, 0);
-	/* libsodium 1.0.18 takes bytes from 0x80 on for plus signs */
-	if (!is_ascii(text))
-		return SPAN_NULL;
-	/* without an explicit end pointer libsodium rejects trailing bytes */
-	if (sodium_base642bin(
-		(unsigned char *)out, max, text.ptr, text.len, NULL, &len, NULL, variant) != 0)
-		return SPAN_NULL;
-	return span_make(out, len);
+	uint64_t c;
+	memcpy(&c, text, sizeof(c));
+	c = be64toh(c);
+	*bad |= c & tops;
+	c &= ~tops;
+	uint64_t upper = in_range(c, 'A', 'Z') & tops, lower = in_range(c, 'a', 'z') & tops,
+		 digit = in_range(c, '0', '9') & tops, plus = in_range(c, '+', '+') & tops,
+		 slash = in_range(c, '/', '/') & tops;
+	*bad |= (upper | lower | digit | plus | slash) ^ tops;
+	/* a factor of a mask's low bits stays in each byte: 0..63 is what becomes of each */
+	c = c + (digit >> 7) * 4 + (plus >> 7) * 19 + (slash >> 7) * 16 - (upper >> 7) * 65 -
+	    (lower >> 7) * 71;
+	c = (c >> 2 & UINT64_C(0x0fc00fc00fc00fc0)) | (c & UINT64_C(0x003f003f003f003f));
+	c = (c >> 4 & UINT64_C(0x00fff00000fff000)) | (c & UINT64_C(0x00000fff00000fff));
+	return (c >> 8 & UINT64_C(0xffffff000000)) | (c & 0xffffff);
+}
+
+static inline void store_48(char *out, uint64_t bits, size_t n)
+{
+	bits = htobe64(bits << 16);
+	memcpy(out, &bits, n);
 }
 
 struct span base64_decode(struct arena *a, struct span text)
 {
-	return decode64(a, text, sodium_base64_VARIANT_ORIGINAL);
+	size_t len = text.len / 4 * 3, at = 0, padding = 0;
+	char *out = arena_alloc(a, len + 1), last[8] = "AAAAAAAA", end[6];
+	if (text.len == 0)
+		return span_make(out, 0);
+	if (text.len % 4 != 0)
+		return SPAN_NULL;
+	while (padding < 2 && text.ptr[text.len - 1 - padding] == '=')
+		padding++;
+	uint64_t bad = 0;
+	/* the end, with its padding, is decoded apart */
+	for (; text.len - at > 8; at += 8)
+		store_48(out + at / 4 * 3, decode_eight(text.ptr + at, &bad), 6);
+	memcpy(last, text.ptr + at, text.len - at - padding);
+	store_48(end, decode_eight(last, &bad), sizeof(end));
+	size_t n = (text.len - at) / 4 * 3;
+	memcpy(out + at / 4 * 3, end, n - padding);
+	/* bits that the padding stands for are zero */
+	for (size_t i = n - padding; i < n; i++)
+		bad |= (unsigned char)end[i];
+	mem_wipe(last, sizeof(last));
+	mem_wipe(end, sizeof(end));
+	return bad == 0 ? span_make(out, len - padding) : SPAN_NULL;
 }
 
+/* of tokens, a few at a time: libsodium's will do */
 struct span base64url_decode(struct arena *a, struct span text)
 {
-	return decode64(a, text, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	size_t max = text.len / 4 * 3 + 3, len = 0;
+	char *out = arena_alloc(a, max + 1);
+	unsigned char all = 0;
+	for (size_t i = 0; i < text.len; i++)
+		all |= (unsigned char)text.ptr[i];
+	/* libsodium 1.0.18 takes bytes from 0x80 on for plus signs; without an explicit end pointer
+	 * it rejects trailing bytes
+	 */
+	if (all >= 0x80 ||
+	    (text.len > 0 && sodium_base642bin((unsigned char *)out, max, text.ptr, text.len, NULL,
+				 &len, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0))
+		return SPAN_NULL;
+	return span_make(out, len);
 }
 
 struct span base64_encode_arena(struct arena *a, struct span bytes)

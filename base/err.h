@@ -13,6 +13,13 @@ struct err {
 	char text[480];
 };
 
+/* The same as = {0} without filling all of it: for what every request does. */
+static inline void err_clear(struct err *err)
+{
+	err->code = 0;
+	err->text[0] = '\0';
+}
+
 /* Always returns false, so that "return err_set(...)" reads well. err may be NULL. */
 bool err_set(struct err *err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* "WHAT: <the text so far>" */

@@ -3,7 +3,7 @@
  */
 #include "base/fields.h"
 
-static struct field *find(const struct fields *f, struct span key)
+struct field *fields_find_span(const struct fields *f, struct span key)
 {
 	for (size_t i = 0; i < f->count; i++) {
 		if (span_eq(f->items[i].key, key))
@@ -24,7 +24,7 @@ static void grow(struct fields *f)
 
 void fields_set(struct fields *f, struct span key, struct span value)
 {
-	struct field *old = find(f, key);
+	struct field *old = fields_find_span(f, key);
 	if (old != NULL) {
 		old->value = arena_dup(f->arena, value);
 		return;
@@ -39,27 +39,9 @@ void fields_set_str(struct fields *f, const char *key, const char *value)
 	fields_set(f, span_of(key), span_of(value));
 }
 
-struct field *fields_find(const struct fields *f, const char *key)
+bool fields_remove_span(struct fields *f, struct span key)
 {
-	return find(f, span_of(key));
-}
-
-bool fields_has(const struct fields *f, const char *key)
-{
-	return find(f, span_of(key)) != NULL;
-}
-
-struct span fields_get(const struct fields *f, const char *key)
-{
-	const struct field *field = find(f, span_of(key));
-	if (field == NULL)
-		return SPAN_NULL;
-	return field->value.ptr != NULL ? field->value : SPAN_LIT("");
-}
-
-bool fields_remove(struct fields *f, const char *key)
-{
-	struct field *field = find(f, span_of(key));
+	struct field *field = fields_find_span(f, key);
 	if (field == NULL)
 		return false;
 	size_t after = f->count - (size_t)(field - f->items) - 1;

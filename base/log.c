@@ -61,25 +61,9 @@ static bool is_control(char c)
 	return (unsigned char)c < 0x20 || c == 0x7f;
 }
 
-/* Eight bytes at a time: is one of them below 0x20, or 0x7f? May say yes too often, never no. */
-static bool may_have_control(struct span s)
-{
-	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones * 0x80;
-	uint64_t found = 0, word;
-	size_t i = 0;
-	for (; i + sizeof(word) <= s.len; i += sizeof(word)) {
-		memcpy(&word, s.ptr + i, sizeof(word));
-		uint64_t is_delete = word ^ ones * 0x7f;
-		found |= ((word - ones * 0x20) | (is_delete - ones)) & tops;
-	}
-	for (; i < s.len; i++)
-		found |= is_control(s.ptr[i]);
-	return found != 0;
-}
-
 static void append_clean(struct buffer *b, struct span s)
 {
-	if (!may_have_control(s)) {
+	if (!span_may_have_control(s)) {
 		buffer_append(b, s);
 		return;
 	}

@@ -32,5 +32,6 @@ static inline bool secret_is_set(struct secret s)
 struct secret secret_dup(struct arena *a, struct secret s);
 /* constant time in the bytes; lengths are not secret */
 bool secret_eq(struct secret a, struct secret b);
+bool secret_bytes_eq(const void *a, const void *b, size_t len);
 
 #endif

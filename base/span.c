@@ -5,21 +5,6 @@
 
 #include <ctype.h>
 
-bool span_split(struct span *rest, char sep, struct span *field)
-{
-	if (rest->ptr == NULL)
-		return false;
-	ssize_t at = span_find(*rest, sep);
-	if (at < 0) {
-		*field = *rest;
-		*rest = SPAN_NULL;
-	} else {
-		*field = span_first(*rest, (size_t)at);
-		*rest = span_skip(*rest, (size_t)at + 1);
-	}
-	return true;
-}
-
 static bool is_one_of(char c, const char *set)
 {
 	return c != '\0' && strchr(set, c) != NULL;
@@ -74,6 +59,22 @@ bool span_to_u32(struct span s, uint32_t *out)
 		return false;
 	*out = (uint32_t)value;
 	return true;
+}
+
+/* Eight bytes at a time. */
+bool span_may_have_control(struct span s)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones * 0x80;
+	uint64_t found = 0, word;
+	size_t i = 0;
+	for (; i + sizeof(word) <= s.len; i += sizeof(word)) {
+		memcpy(&word, s.ptr + i, sizeof(word));
+		uint64_t is_delete = word ^ ones * 0x7f;
+		found |= ((word - ones * 0x20) | (is_delete - ones)) & tops;
+	}
+	for (; i < s.len; i++)
+		found |= (unsigned char)s.ptr[i] < 0x20 || s.ptr[i] == 0x7f;
+	return found != 0;
 }
 
 static bool byte_eq(char a, char b, bool fold)

@@ -87,7 +87,20 @@ static inline ssize_t span_rfind(struct span s, char c)
  * dropped. False when there is nothing left (rest->ptr == NULL). An empty
  * *rest yields one empty field, so "a\t" has two fields.
  */
-bool span_split(struct span *rest, char sep, struct span *field);
+static inline bool span_split(struct span *rest, char sep, struct span *field)
+{
+	if (rest->ptr == NULL)
+		return false;
+	ssize_t at = span_find(*rest, sep);
+	if (at < 0) {
+		*field = *rest;
+		*rest = SPAN_NULL;
+	} else {
+		*field = span_make(rest->ptr, (size_t)at);
+		*rest = span_make(rest->ptr + at + 1, rest->len - (size_t)at - 1);
+	}
+	return true;
+}
 
 /* the same for words: runs of any byte in seps separate, empty words never appear */
 bool span_word(struct span *rest, const char *seps, struct span *word);
@@ -97,6 +110,9 @@ struct span span_trim(struct span s); /* white space off both ends */
 /* Unsigned decimal, digits only, no sign, no space, at least one digit. */
 bool span_to_u64(struct span s, uint64_t *out) MUST_CHECK;
 bool span_to_u32(struct span s, uint32_t *out) MUST_CHECK;
+
+/* Is a byte of it below 0x20, or 0x7f? May say yes too often (bytes above 0x7f), never no. */
+bool span_may_have_control(struct span s);
 
 /* Wildcards * and ?; the comparison is ASCII case-insensitive when fold. */
 bool span_matches(struct span s, struct span pattern, bool fold);

@@ -3,18 +3,23 @@
  */
 #include "base/verdict.h"
 
-static const char *const names[VERDICT_COUNT] = {
-    [VERDICT_INTERNAL] = "internal",
-    [VERDICT_OK] = "ok",
-    [VERDICT_MISMATCH] = "mismatch",
-    [VERDICT_UNKNOWN_USER] = "unknown-user",
-    [VERDICT_DISABLED] = "disabled",
-    [VERDICT_EXPIRED] = "expired",
-    [VERDICT_NO_SCHEME] = "no-scheme",
-    [VERDICT_NEXT] = "next",
+#define WORD(text)                                                                                 \
+	{                                                                                          \
+		text, sizeof(text) - 1                                                             \
+	}
+
+static const struct span words[VERDICT_COUNT] = {
+    [VERDICT_INTERNAL] = WORD("internal"),
+    [VERDICT_OK] = WORD("ok"),
+    [VERDICT_MISMATCH] = WORD("mismatch"),
+    [VERDICT_UNKNOWN_USER] = WORD("unknown-user"),
+    [VERDICT_DISABLED] = WORD("disabled"),
+    [VERDICT_EXPIRED] = WORD("expired"),
+    [VERDICT_NO_SCHEME] = WORD("no-scheme"),
+    [VERDICT_NEXT] = WORD("next"),
 };
 
-const char *verdict_name(enum verdict v)
+struct span verdict_word(enum verdict v)
 {
-	return (unsigned)v < VERDICT_COUNT ? names[v] : "invalid";
+	return (unsigned)v < VERDICT_COUNT ? words[v] : SPAN_LIT("invalid");
 }

@@ -6,6 +6,8 @@
 #ifndef BASE_VERDICT_H
 #define BASE_VERDICT_H
 
+#include "base/span.h"
+
 enum verdict {
 	VERDICT_INTERNAL = 0, /* nobody decided: try again later */
 	VERDICT_OK,
@@ -31,6 +33,10 @@ enum backend_state {
 	BACKEND_STATE_COUNT
 };
 
-const char *verdict_name(enum verdict v); /* "ok", "mismatch", ... */
+struct span verdict_word(enum verdict v); /* "ok", "mismatch", ... */
+static inline const char *verdict_name(enum verdict v)
+{
+	return verdict_word(v).ptr;
+}
 
 #endif

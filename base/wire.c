@@ -3,57 +3,11 @@
  */
 #include "base/wire.h"
 
-static const uint32_t absent = UINT32_MAX;
-
 struct wire_reader wire_reader_of(struct span payload)
 {
 	if (payload.ptr == NULL)
 		payload = SPAN_LIT("");
 	return (struct wire_reader){payload.ptr, payload.ptr + payload.len, false};
-}
-
-static const char *take(struct wire_reader *r, size_t n)
-{
-	if (r->failed || (size_t)(r->end - r->at) < n) {
-		r->failed = true;
-		return NULL;
-	}
-	const char *p = r->at;
-	r->at += n;
-	return p;
-}
-
-uint8_t wire_get_u8(struct wire_reader *r)
-{
-	const char *p = take(r, 1);
-	return p != NULL ? (uint8_t)*p : 0;
-}
-
-uint32_t wire_get_u32(struct wire_reader *r)
-{
-	uint32_t v = 0;
-	const char *p = take(r, sizeof(v));
-	if (p != NULL)
-		memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-uint64_t wire_get_u64(struct wire_reader *r)
-{
-	uint64_t v = 0;
-	const char *p = take(r, sizeof(v));
-	if (p != NULL)
-		memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-struct span wire_get_span(struct wire_reader *r)
-{
-	uint32_t len = wire_get_u32(r);
-	if (r->failed || len == absent)
-		return SPAN_NULL;
-	const char *p = take(r, len);
-	return p != NULL ? span_make(p, len) : SPAN_NULL;
 }
 
 void wire_get_fields(struct wire_reader *r, struct fields *out)
@@ -68,36 +22,6 @@ void wire_get_fields(struct wire_reader *r, struct fields *out)
 		if (!r->failed && key.len > 0)
 			fields_set(out, key, value);
 	}
-}
-
-bool wire_done(const struct wire_reader *r)
-{
-	return !r->failed && r->at == r->end;
-}
-
-void wire_put_u8(struct buffer *b, uint8_t v)
-{
-	buffer_append_char(b, (char)v);
-}
-
-void wire_put_u32(struct buffer *b, uint32_t v)
-{
-	buffer_append(b, span_make(&v, sizeof(v)));
-}
-
-void wire_put_u64(struct buffer *b, uint64_t v)
-{
-	buffer_append(b, span_make(&v, sizeof(v)));
-}
-
-void wire_put_span(struct buffer *b, struct span s)
-{
-	if (s.ptr == NULL) {
-		wire_put_u32(b, absent);
-		return;
-	}
-	wire_put_u32(b, (uint32_t)s.len);
-	buffer_append(b, s);
 }
 
 void wire_put_fields(struct buffer *b, const struct fields *f)

@@ -19,17 +19,84 @@ struct wire_reader {
 };
 
 struct wire_reader wire_reader_of(struct span payload);
-uint8_t wire_get_u8(struct wire_reader *r);
-uint32_t wire_get_u32(struct wire_reader *r);
-uint64_t wire_get_u64(struct wire_reader *r);
-struct span wire_get_span(struct wire_reader *r);		 /* points into the payload */
-void wire_get_fields(struct wire_reader *r, struct fields *out); /* copies */
-bool wire_done(const struct wire_reader *r) MUST_CHECK;		 /* not failed, nothing left over */
 
-void wire_put_u8(struct buffer *b, uint8_t v);
-void wire_put_u32(struct buffer *b, uint32_t v);
-void wire_put_u64(struct buffer *b, uint64_t v);
-void wire_put_span(struct buffer *b, struct span s);
+/* n bytes of the payload; NULL (and failed) when there are fewer */
+static inline const char *wire_take(struct wire_reader *r, size_t n)
+{
+	if (r->failed || (size_t)(r->end - r->at) < n) {
+		r->failed = true;
+		return NULL;
+	}
+	const char *p = r->at;
+	r->at += n;
+	return p;
+}
+
+static inline uint8_t wire_get_u8(struct wire_reader *r)
+{
+	const char *p = wire_take(r, 1);
+	return p != NULL ? (uint8_t)*p : 0;
+}
+
+static inline uint32_t wire_get_u32(struct wire_reader *r)
+{
+	uint32_t v = 0;
+	const char *p = wire_take(r, sizeof(v));
+	if (p != NULL)
+		memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline uint64_t wire_get_u64(struct wire_reader *r)
+{
+	uint64_t v = 0;
+	const char *p = wire_take(r, sizeof(v));
+	if (p != NULL)
+		memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+enum { WIRE_ABSENT = -1 }; /* as a length */
+
+/* points into the payload */
+static inline struct span wire_get_span(struct wire_reader *r)
+{
+	uint32_t len = wire_get_u32(r);
+	if (r->failed || len == (uint32_t)WIRE_ABSENT)
+		return SPAN_NULL;
+	const char *p = wire_take(r, len);
+	return p != NULL ? span_make(p, len) : SPAN_NULL;
+}
+
+void wire_get_fields(struct wire_reader *r, struct fields *out); /* copies */
+
+/* not failed, nothing left over */
+MUST_CHECK static inline bool wire_done(const struct wire_reader *r)
+{
+	return !r->failed && r->at == r->end;
+}
+
+static inline void wire_put_u8(struct buffer *b, uint8_t v)
+{
+	buffer_append_char(b, (char)v);
+}
+
+static inline void wire_put_u32(struct buffer *b, uint32_t v)
+{
+	buffer_append(b, span_make(&v, sizeof(v)));
+}
+
+static inline void wire_put_u64(struct buffer *b, uint64_t v)
+{
+	buffer_append(b, span_make(&v, sizeof(v)));
+}
+
+static inline void wire_put_span(struct buffer *b, struct span s)
+{
+	wire_put_u32(b, s.ptr != NULL ? (uint32_t)s.len : (uint32_t)WIRE_ABSENT);
+	buffer_append(b, s);
+}
+
 void wire_put_fields(struct buffer *b, const struct fields *f);
 
 /* begin returns the frame's place in the buffer, for end */

@@ -71,7 +71,8 @@ struct mech_io {
 	struct arena *arena;
 	const struct mech_context *context;
 
-	/* in: the client's message; in.ptr == NULL at the start when there is no initial response
+	/* in: the client's message, which lives as long as the arena; in.ptr == NULL at the start
+	 * when there is no initial response
 	 */
 	struct span in;
 	/* in: answer to MECH_VERIFY, MECH_CREDENTIAL and MECH_STORE */

@@ -10,9 +10,9 @@ static bool split(struct mech_io *io)
 	if (!span_split(&rest, '\0', &authzid) || !span_split(&rest, '\0', &authcid) ||
 	    !span_split(&rest, '\0', &password) || rest.ptr != NULL)
 		return false;
-	io->authzid = arena_dup(io->arena, authzid);
-	io->user = arena_dup(io->arena, authcid);
-	io->password = secret_of(arena_dup(io->arena, password));
+	io->authzid = authzid;
+	io->user = authcid;
+	io->password = secret_of(password);
 	return true;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <sodium.h>
 
 #include "base/encode.h"
 
@@ -129,6 +130,35 @@ static void test_base64_lengths(void **state UNUSED)
 	arena_free(&a);
 }
 
+/* Every byte at every place of three lengths, as libsodium sees it (which takes 0x80 and up for
+ * plus). */
+static void test_base64_each_byte(void **state UNUSED)
+{
+	struct arena a = {0};
+	static const char *const texts[] = {"Zm9vYmFyYmF6cXV4", "Zm9vYmFyYmE=", "Zm9vYg=="};
+	for (size_t t = 0; t < ARRAY_LEN(texts); t++) {
+		char text[20];
+		size_t len = strlen(texts[t]);
+		for (size_t at = 0; at < len; at++) {
+			for (int c = 0; c < 256; c++) {
+				unsigned char want[16];
+				size_t want_len;
+				memcpy(text, texts[t], len);
+				text[at] = (char)c;
+				bool good = c < 0x80 && sodium_base642bin(want, sizeof(want), text,
+							    len, NULL, &want_len, NULL,
+							    sodium_base64_VARIANT_ORIGINAL) == 0;
+				struct span got = base64_decode(&a, span_make(text, len));
+				assert_int_equal(got.ptr != NULL, good);
+				if (good)
+					assert_true(span_eq(got, span_make(want, want_len)));
+			}
+		}
+		arena_reset(&a);
+	}
+	arena_free(&a);
+}
+
 static void test_hex(void **state UNUSED)
 {
 	static const char *const bad[] = {"0", "0g", "abc", "00 ", " 00", "0x00", "00:00", "zz"};
@@ -152,6 +182,7 @@ int main(void)
 	    cmocka_unit_test(test_base64_bad),
 	    cmocka_unit_test(test_base64_lengths),
 	    cmocka_unit_test(test_base64url),
+	    cmocka_unit_test(test_base64_each_byte),
 	    cmocka_unit_test(test_hex),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

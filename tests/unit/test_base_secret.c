@@ -30,6 +30,22 @@ static void test_equal(void **state UNUSED)
 	assert_false(secret_eq(empty, SECRET_NULL));
 }
 
+/* One wrong bit anywhere, in whatever length. */
+static void test_each_byte(void **state UNUSED)
+{
+	unsigned char a[40], b[40];
+	for (size_t i = 0; i < sizeof(a); i++)
+		a[i] = b[i] = (unsigned char)(i * 37);
+	for (size_t len = 0; len <= sizeof(a); len++) {
+		assert_true(secret_bytes_eq(a, b, len));
+		for (size_t i = 0; i < sizeof(a); i++) {
+			b[i] ^= (unsigned char)(1 << i % 8);
+			assert_int_equal(secret_bytes_eq(a, b, len), i >= len);
+			b[i] = a[i];
+		}
+	}
+}
+
 static void test_dup(void **state UNUSED)
 {
 	struct arena a = {0};
@@ -46,6 +62,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_set),
 	    cmocka_unit_test(test_equal),
+	    cmocka_unit_test(test_each_byte),
 	    cmocka_unit_test(test_dup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
