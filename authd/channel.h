@@ -38,6 +38,7 @@ enum channel_ask_flags {
 	    1 << 0, /* VERIFY: an earlier passdb verified it; only the fields are wanted */
 	ASK_NOPASSWORD = 1 << 1,   /* VERIFY: default_fields said nopassword */
 	ASK_RESOLVE_HOST = 1 << 3, /* a proxy's host is wanted as an address too (hostip) */
+	ASK_REHASH = 1 << 4,	   /* VERIFY: a weak stored hash may be replaced after the answer */
 	ASK_NO_DUMMY = 1 << 2,	   /* VERIFY: an unknown user need not cost a hash here */
 	ASK_AUTHORIZE = 1 << 4,	   /* EXCHANGE: may he who has proven himself be VAR_USER? */
 };

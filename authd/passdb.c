@@ -198,6 +198,8 @@ static void ask(struct request *r)
 	const char *mech = r->mech != NULL ? r->mech->name : NULL;
 	if (!chain_wants_dummy(&r->passdb_chain, mech, r->vars.v[VAR_USER]))
 		flags |= ASK_NO_DUMMY;
+	if (set->rehash && scheme == NULL)
+		flags |= ASK_REHASH;
 	if (r->kind == REQUEST_PASS || r->conn->type == LISTENER_LOGIN)
 		flags |= ASK_RESOLVE_HOST;
 	/* of a deny passdb only who is in it matters, and no password needs to be hashed */

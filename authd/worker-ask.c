@@ -49,6 +49,7 @@ void asker_free(struct asker *as)
 	for (size_t i = 0; i < ARRAY_LEN(as->kinds); i++)
 		arena_free(&as->kinds[i].arena);
 	pthread_mutex_destroy(&as->kinds_lock);
+	rehash_free(&as->rehash);
 }
 
 /* ---- what hashes the users here have ---- */
@@ -160,6 +161,7 @@ void asker_take_passwords(const struct asker *as, struct job *job)
 {
 	take_password_field(as, job, "password");
 	take_password_field(as, job, "password_noscheme");
+	verifiers_take(job);
 	/* an empty column means "no password", never "the empty password" */
 	if (secret_reveal(job->ask.entry.password).len == 0)
 		job->ask.entry.password = SECRET_NULL;
@@ -229,8 +231,10 @@ static bool parse_hash(const struct asker *as, struct job *job)
 	const struct entry *e = &job->ask.entry;
 	struct err err;
 	err_clear(&err);
-	if (parse_one(as, job, e->password, e->password_noscheme, &job->hash, &err))
+	if (parse_one(as, job, e->password, e->password_noscheme, &job->hash, &err)) {
+		job->stored = e->password_noscheme ? SECRET_NULL : e->password;
 		return true;
+	}
 	job_answer(job, VERDICT_INTERNAL, "%s", err.text);
 	return false;
 }
@@ -249,6 +253,7 @@ static bool parse_hashes(const struct asker *as, struct job *job)
 		if (i > 0)
 			p = e->more[i - 1];
 		all[count].name = p.name;
+		all[count].stored = p.noscheme ? SECRET_NULL : p.password;
 		if (parse_one(as, job, p.password, p.noscheme, &all[count].hash, &err))
 			count++;
 	}
@@ -260,6 +265,7 @@ static bool parse_hashes(const struct asker *as, struct job *job)
 	}
 	job->hash = all[0].hash;
 	job->hash_name = all[0].name;
+	job->stored = all[0].stored;
 	job->more = all + 1;
 	job->more_count = count - 1;
 	return true;
@@ -273,6 +279,7 @@ static enum verdict verify_hashes(const struct asker *as, struct job *job, struc
 	for (size_t i = 0; i < job->more_count && v == VERDICT_MISMATCH; i++) {
 		job->hash = job->more[i].hash;
 		job->hash_name = job->more[i].name;
+		job->stored = job->more[i].stored;
 		v = scheme_verify(&job->hash, job->q.password, user, &job->arena, err);
 	}
 	if (v == VERDICT_MISMATCH && job->unread != NULL) {
@@ -298,6 +305,8 @@ void asker_hash(struct asker *as, struct job *job)
 	bool compared = v == VERDICT_OK || v == VERDICT_MISMATCH;
 	if (compared)
 		note_kind(as, &job->hash);
+	if (v == VERDICT_OK)
+		rehash_note(as, job);
 	asker_answer(job, compared ? v : VERDICT_INTERNAL);
 	job->answer.has_password = compared;
 }
@@ -310,9 +319,20 @@ static bool hash_here_or_later(struct asker *as, struct job *job)
 		struct scheme_cost other = scheme_cost(&job->more[i].hash);
 		cost.expensive = cost.expensive || other.expensive;
 		cost.memory = other.memory > cost.memory ? other.memory : cost.memory;
+		cost.usec = other.usec > cost.usec ? other.usec : cost.usec;
 	}
 	if (!cost.expensive) {
 		asker_hash(as, job);
+		return true;
+	}
+	if (as->hash_time_limit != 0 && cost.usec / 1000 > as->hash_time_limit) {
+		if (job->dummy)
+			asker_answer(job, VERDICT_UNKNOWN_USER);
+		else
+			job_answer(job, VERDICT_INTERNAL,
+			    "The %s hash would take about %llu seconds, more than hash_time_limit "
+			    "allows",
+			    job->hash.scheme->name, (unsigned long long)(cost.usec / 1000000));
 		return true;
 	}
 	if (as->hash_memory_limit != 0 && cost.memory > as->hash_memory_limit) {
@@ -389,23 +409,37 @@ static bool verify(struct asker *as, void *state, struct job *job)
 	return true;
 }
 
+static enum verdict convert_hash(const struct asker *as, struct job *job,
+    const struct scheme_hash *hash, struct secret *out, struct err *err)
+{
+	struct scheme_gen g = {
+	    .user = job->q.vars.v[VAR_USER], .salt = job->q.salt, .prepare = as->password_precis};
+	*err = (struct err){0};
+	return scheme_convert(
+	    hash, arena_cstr(&job->arena, job->q.scheme), &g, &job->arena, out, err);
+}
+
 static void convert(const struct asker *as, struct job *job)
 {
+	struct secret out = SECRET_NULL;
+	if (verifier_find(job, &out)) {
+		asker_answer(job, VERDICT_OK);
+		job->answer.credential = out;
+		return;
+	}
 	if (!secret_is_set(job->ask.entry.password)) {
 		asker_answer(job, VERDICT_NO_SCHEME);
 		job->answer.detail = arena_printf(&job->arena,
 		    "Requested %.*s scheme, but we have a NULL password", SPAN_ARG(job->q.scheme));
 		return;
 	}
-	if (!parse_hash(as, job))
+	if (!parse_hashes(as, job))
 		return;
 	struct err err = {0};
-	struct secret out = SECRET_NULL;
-	struct scheme_gen g = {.user = job->q.vars.v[VAR_USER],
-	    .salt = job->q.salt,
-	    .prepare = as->password_precis};
-	enum verdict v = scheme_convert(
-	    &job->hash, arena_cstr(&job->arena, job->q.scheme), &g, &job->arena, &out, &err);
+	enum verdict v = convert_hash(as, job, &job->hash, &out, &err);
+	/* of several passwords the first that is, or can be made, what is wanted */
+	for (size_t i = 0; i < job->more_count && v == VERDICT_NO_SCHEME; i++)
+		v = convert_hash(as, job, &job->more[i].hash, &out, &err);
 	job->ask.err = err;
 	asker_answer(job, v);
 	if (v == VERDICT_OK)

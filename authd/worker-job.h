@@ -21,8 +21,17 @@ enum lane_outcome { LANE_DONE, LANE_HASH, LANE_NAMES };
 /* A stored password taken apart. */
 struct job_hash {
 	struct scheme_hash hash;
+	struct secret stored; /* as the driver showed it; unset: it cannot be replaced */
 	struct span name;
 };
+
+/* "password_scram_sha_256" and the like: good for one mechanism, beside the password. */
+struct job_verifier {
+	const char *scheme;
+	struct span text; /* SPAN_NULL: the entry has no such field */
+};
+
+enum { JOB_VERIFIERS = 3 };
 
 struct job {
 	struct job *next;	  /* in a queue, the done list or the free list */
@@ -33,11 +42,15 @@ struct job {
 
 	/* a password still to be compared in a hash lane */
 	struct scheme_hash hash;
+	struct secret stored; /* as in struct job_hash */
 	uint64_t hash_memory;
 	struct span hash_name; /* of the user's several passwords this one; or SPAN_NULL */
 	struct job_hash *more; /* the others, compared after it */
 	size_t more_count;
-	const char *unread;   /* why one of them could not be compared; NULL: all can */
+	const char *unread; /* why one of them could not be compared; NULL: all can */
+	struct job_verifier verifiers[JOB_VERIFIERS];
+	bool rehash;	      /* the stored hash is weak: after the answer, make a better one */
+	bool after;	      /* that is under way; nobody waits for it */
 	bool dummy;	      /* only to spend the time: the user is unknown */
 	bool only_names;      /* answered but for names that are to be numbers */
 	unsigned passed_over; /* how often others went first for want of memory */
@@ -94,14 +107,34 @@ struct hash_kind {
 	struct scheme_hash sample;
 };
 
+/* Bringing weak stored hashes up to date (worker-rehash.c). */
+enum { REHASH_WAITING_MAX = 32 }; /* more weak logins at once wait for their next time */
+
+struct rehash {
+	bool on; /* the driver can store, and some passdb wants it */
+	const char *scheme;
+	unsigned rounds;
+	bool scram;		   /* make what SCRAM-SHA-256 needs, too */
+	struct arena arena;	   /* of target */
+	struct scheme_hash target; /* what is made; whose cost others are held against */
+	_Atomic uint64_t logins[SCHEME_KINDS];
+	_Atomic uint64_t upgraded, failed, outrun;
+	unsigned waiting; /* main thread only */
+	/* of the one lane that does it */
+	int64_t complained_at;
+	unsigned complaints; /* not logged since then */
+};
+
 struct asker {
 	const struct driver *driver;
 	unsigned can; /* of the driver, with its settings */
 	bool allow_weak_schemes, password_precis;
 	uint64_t hash_memory_limit; /* 0: none */
+	uint64_t hash_time_limit;   /* ms; 0: none */
 	/* which hashes the users here have, so that an unknown user costs the same */
 	pthread_mutex_t kinds_lock;
 	struct hash_kind kinds[8];
+	struct rehash rehash;
 };
 
 void asker_init(struct asker *as);
@@ -117,6 +150,27 @@ void asker_hash(struct asker *as, struct job *job);
 
 /* STORE: may block, so it runs in a lane. */
 void asker_store(struct asker *as, void *state, struct job *job);
+
+/* ---- worker-rehash.c ---- */
+
+bool rehash_init(struct asker *as, const struct worker_config *wc, struct err *err) MUST_CHECK;
+void rehash_free(struct rehash *re);
+/* The password was right: counts the login, and decides whether to rehash. */
+void rehash_note(struct asker *as, struct job *job);
+/* In the lane for it, long after the answer. hash_pool: whose memory is used. */
+void rehash_run(struct asker *as, void *state, struct job *job, struct lane_pool *hash_pool);
+
+/* ---- worker-verifier.c: what one mechanism needs, beside the password ---- */
+
+/* Takes such fields off the entry. */
+void verifiers_take(struct job *job);
+/* The credential in the wanted scheme from one that belongs to the entry's password. */
+bool verifier_find(struct job *job, struct secret *out);
+/* There is a place for one of SCRAM-SHA-256, and none that belongs to the password. */
+bool verifier_is_missing(struct job *job);
+/* Bound to the password as it is stored from now on; unset and *err: it cannot be made. */
+struct secret verifier_make(
+    struct secret password, struct secret stored, struct arena *a, struct err *err);
 
 /* ---- inside of worker-ask.c, for worker-store.c ---- */
 
@@ -194,6 +248,10 @@ bool lane_cancel(struct lane_hub *h, struct job *job) MUST_CHECK;
 /* Lanes that are busy with what nobody waits for any more since limit_ms. */
 unsigned lane_count_stuck(struct lane_pool *p, int64_t limit_ms);
 void lane_credit(struct lane_hub *h, struct job *job, uint32_t more);
+/* Waits until so much of the pool's memory is free and nobody else waits; false: never, or all
+   stops. */
+bool lane_borrow(struct lane_pool *p, uint64_t memory) MUST_CHECK;
+void lane_give_back(struct lane_pool *p, uint64_t memory);
 /* All jobs that are done, oldest first; frames of lists are appended to *frames. */
 struct job *lane_take_done(struct lane_hub *h, struct buffer *frames);
 /* Ends and joins all lanes of the pools; false when some are stuck in their backend. */

@@ -20,7 +20,14 @@
 #include "base/wheel.h"
 
 /* a job that needs much memory is overtaken by so many smaller ones, then they wait for it */
-enum { OVERTAKE_MAX = 64, STOP_WAIT_S = 2, REOPEN_MS = 1000, NEEDS_MS = 1000, SLOW_MS = 5 };
+enum {
+	OVERTAKE_MAX = 64,
+	BORROW_PAUSE_MS = 20,
+	STOP_WAIT_S = 2,
+	REOPEN_MS = 1000,
+	NEEDS_MS = 1000,
+	SLOW_MS = 5
+};
 
 bool lane_hub_init(struct lane_hub *h, struct err *err)
 {
@@ -353,6 +360,32 @@ void lane_credit(struct lane_hub *h, struct job *job, uint32_t more)
 	job->credit = more > UINT32_MAX - job->credit ? UINT32_MAX : job->credit + more;
 	pthread_cond_broadcast(&h->credit);
 	pthread_mutex_unlock(&h->lock);
+}
+
+bool lane_borrow(struct lane_pool *p, uint64_t memory)
+{
+	/* looking again and again: a lane's wake-up must not be ours */
+	const struct timespec pause = {.tv_nsec = BORROW_PAUSE_MS * 1000000L};
+	bool fits = p->memory == 0 || memory <= p->memory, got = false, stopping = false;
+	while (fits && !got && !stopping) {
+		pthread_mutex_lock(&p->hub->lock);
+		stopping = p->hub->stopping;
+		got = !stopping && p->queued == 0 &&
+		      (p->memory == 0 || memory <= p->memory - p->memory_used);
+		p->memory_used += got ? memory : 0;
+		pthread_mutex_unlock(&p->hub->lock);
+		if (!got && !stopping)
+			nanosleep(&pause, NULL);
+	}
+	return got;
+}
+
+void lane_give_back(struct lane_pool *p, uint64_t memory)
+{
+	pthread_mutex_lock(&p->hub->lock);
+	p->memory_used -= memory;
+	pthread_cond_broadcast(&p->work);
+	pthread_mutex_unlock(&p->hub->lock);
 }
 
 struct job *lane_take_done(struct lane_hub *h, struct buffer *frames)

@@ -7,8 +7,8 @@
 #include "authd/worker-job.h"
 #include "drivers/replacement.h"
 
-/* The stored password with the value that the front saw; unset: none of them. */
-static struct secret stored_as(const struct entry *e, struct job *job)
+/* The stored password with the value that the front saw; false: none of them. */
+static bool stored_as(const struct entry *e, struct job *job, struct entry_password *out)
 {
 	const char *def = e->default_scheme != NULL ? e->default_scheme : "CRYPT";
 	const struct scheme *wanted = scheme_find(job->q.scheme);
@@ -18,10 +18,12 @@ static struct secret stored_as(const struct entry *e, struct job *job)
 		if (i > 0)
 			p = e->more[i - 1];
 		if (scheme_parse(p.password, def, p.noscheme, &job->arena, &h, NULL) &&
-		    h.scheme == wanted && secret_eq(h.raw, job->q.password))
-			return p.password;
+		    h.scheme == wanted && secret_eq(h.raw, job->q.password)) {
+			*out = p;
+			return true;
+		}
 	}
-	return SECRET_NULL;
+	return false;
 }
 
 static bool can_store(const struct asker *as, struct job *job)
@@ -44,14 +46,16 @@ void asker_store(struct asker *as, void *state, struct job *job)
 		asker_answer(job, v == VERDICT_UNKNOWN_USER ? v : VERDICT_INTERNAL);
 		return;
 	}
-	struct replacement r = {.old = stored_as(&job->ask.entry, job)};
-	if (!secret_is_set(r.old)) {
+	struct entry_password p;
+	if (!stored_as(&job->ask.entry, job, &p)) {
 		job_answer(job, VERDICT_MISMATCH, "the stored one is another by now");
 		return;
 	}
-	r.password = secret_of(
-	    arena_join(&job->arena, arena_printf(&job->arena, "{%.*s}", SPAN_ARG(job->q.scheme)),
-		secret_reveal(job->q.replacement)));
+	struct replacement r = {.old = p.password, .password = job->q.replacement};
+	if (!p.noscheme)
+		r.password = secret_of(arena_join(&job->arena,
+		    arena_printf(&job->arena, "{%.*s}", SPAN_ARG(job->q.scheme)),
+		    secret_reveal(job->q.replacement)));
 	asker_answer(job, as->driver->store(state, &job->ask, &r));
 	job->answer.fields = fields_in(&job->arena);
 }

@@ -32,6 +32,7 @@ enum {
 	SLOTS_OWN = 8 * OWN_LANES, /* what waits here costs no wake-up when a lane is free */
 	LIST_LANES = 4,
 	HASH_NICE = 5,
+	REHASH_NICE = 15,
 	NEEDS_CHECK_MS = 1000,
 	STUCK_MS = 2000, /* past its deadline: the backend does not come back to us */
 };
@@ -46,7 +47,7 @@ struct worker {
 	struct asker asker;
 
 	struct lane_hub hub;
-	struct lane_pool hash_lanes, list_lanes, ask_lanes;
+	struct lane_pool hash_lanes, list_lanes, ask_lanes, rehash_lane;
 	bool pools_ready;
 
 	uint32_t slots;
@@ -118,13 +119,35 @@ static void retire(struct worker *w)
 	say_hello(w, true);
 }
 
+/* The user is in; the job goes on without a number, for nobody. */
+static void rehash(struct worker *w, struct job *job)
+{
+	w->asker.rehash.waiting++;
+	job->after = true;
+	job->q.serial = 0;
+	job->q.deadline_ms = 0;
+	job->hash_memory = 0;
+	job->only_names = job->asked = false;
+	atomic_store(&job->cancelled, false);
+	job_table_add(&w->jobs, job);
+	lane_submit(&w->rehash_lane, job);
+}
+
 static void answer(struct worker *w, struct job *job)
 {
 	if (job->ask.retire && w->driver->lanes == LANES_PROCESS && !w->retiring)
 		retire(w);
+	if (job->after) {
+		w->asker.rehash.waiting--;
+		job_recycle(&w->jobs, job);
+		return;
+	}
 	/* to a cancelled one too: the front counts its slots by answers */
 	channel_put_answer(&w->out, &job->answer);
-	job_recycle(&w->jobs, job);
+	if (job->rehash && !w->draining && w->asker.rehash.waiting < REHASH_WAITING_MAX)
+		rehash(w, job);
+	else
+		job_recycle(&w->jobs, job);
 }
 
 static void start(struct worker *w, struct job *job)
@@ -453,6 +476,12 @@ static void run_hash(void *ctx, void *state UNUSED, struct job *const *jobs, siz
 	names_resolve(job);
 }
 
+static void run_rehash(void *ctx, void *state, struct job *const *jobs, size_t count UNUSED)
+{
+	struct worker *w = ctx;
+	rehash_run(&w->asker, state, jobs[0], &w->hash_lanes);
+}
+
 static unsigned hash_lane_count(const struct worker *w)
 {
 	unsigned n = w->wc->process->hash_lanes;
@@ -485,6 +514,11 @@ static void set_up_lanes(struct worker *w)
 	w->list_lanes.max = LIST_LANES;
 	w->list_lanes.batch = 1;
 	w->list_lanes.state = w->state;
+	w->rehash_lane = w->list_lanes;
+	w->rehash_lane.max = 1;
+	w->rehash_lane.nice = REHASH_NICE;
+	w->rehash_lane.run = run_rehash;
+	lane_pool_init(&w->rehash_lane, &w->hub);
 	lane_pool_init(&w->hash_lanes, &w->hub);
 	lane_pool_init(&w->ask_lanes, &w->hub);
 	lane_pool_init(&w->list_lanes, &w->hub);
@@ -500,7 +534,8 @@ static bool open_driver(struct worker *w, struct err *err)
 	w->asker.allow_weak_schemes = w->wc->allow_weak_schemes;
 	w->asker.password_precis = w->wc->password_precis;
 	w->asker.hash_memory_limit = w->wc->process->hash_memory_limit;
-	if (!lane_hub_init(&w->hub, err))
+	w->asker.hash_time_limit = w->wc->process->hash_time_limit;
+	if (!rehash_init(&w->asker, w->wc, err) || !lane_hub_init(&w->hub, err))
 		return false;
 	if (w->driver->lanes == LANES_SHARED) {
 		w->slots = SLOTS_SHARED;
@@ -528,7 +563,8 @@ static void tell_parent(struct worker *w, bool ok, const struct err *why)
 
 static void shut_down(struct worker *w)
 {
-	struct lane_pool *const pools[] = {&w->ask_lanes, &w->list_lanes, &w->hash_lanes};
+	struct lane_pool *const pools[] = {
+	    &w->ask_lanes, &w->list_lanes, &w->rehash_lane, &w->hash_lanes};
 	if (w->pools_ready && !lane_stop(&w->hub, pools, ARRAY_LEN(pools))) {
 		/* a lane is stuck in its backend and nobody waits for it: leave without it */
 		log_warning("a question is stuck in the backend, exiting without its answer");

@@ -172,6 +172,7 @@ struct config_pool {
 	const char *worker_user;
 	bool root;
 	bool stores; /* some passdb here may want a stored password replaced */
+	bool rehash; /* some passdb here has rehash = yes */
 	const struct driver_spec *spec;
 	struct config_place place;
 };
@@ -250,8 +251,8 @@ struct worker_config {
 	unsigned pool;
 	struct process_settings *process;
 	bool allow_weak_schemes, password_precis, debug;
-	bool stores; /* passwords may be replaced */
-	bool scram;  /* SCRAM-SHA-256 is offered */
+	bool stores, rehash; /* passwords may be replaced */
+	bool scram;	     /* SCRAM-SHA-256 is offered */
 	const char *rehash_scheme;
 	unsigned rehash_rounds;
 };

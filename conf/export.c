@@ -277,6 +277,7 @@ void config_export_worker(const struct config *c, size_t pool, struct buffer *ou
 	wire_put_u8(out, c->scopes[0].auth->password_precis);
 	wire_put_u8(out, c->scopes[0].auth->debug);
 	wire_put_u8(out, p->stores);
+	wire_put_u8(out, p->rehash);
 	wire_put_u8(out, strcasestr(c->scopes[0].auth->mechanisms, "SCRAM-SHA-256") != NULL);
 	put_str(out, rehash_schemes[c->scopes[0].auth->rehash_scheme]);
 	wire_put_u32(out, c->scopes[0].auth->rehash_rounds);
@@ -302,6 +303,7 @@ struct worker_config *config_import_worker(struct span blob, struct err *err)
 	wc->password_precis = wire_get_u8(&r) != 0;
 	wc->debug = wire_get_u8(&r) != 0;
 	wc->stores = wire_get_u8(&r) != 0;
+	wc->rehash = wire_get_u8(&r) != 0;
 	wc->scram = wire_get_u8(&r) != 0;
 	wc->rehash_scheme = get_text(&r, &wc->arena);
 	wc->rehash_rounds = wire_get_u32(&r);

@@ -250,11 +250,13 @@ static void assign_pool(struct load *l, struct config_db *db, bool passdb)
 	if (db->spec != NULL && (db->spec->use & DRIVER_IN_FRONT) != 0)
 		return;
 	struct config_pool p = pool_of(l, db);
+	p.rehash = passdb && db->set->rehash;
 	p.stores = wants_store(l, db, passdb);
 	for (size_t i = 0; i < c->pool_count; i++) {
 		if (same_pool(&c->pools[i], &p)) {
 			db->pool = (int)i;
 			c->pools[i].stores = c->pools[i].stores || p.stores;
+			c->pools[i].rehash = c->pools[i].rehash || p.rehash;
 			return;
 		}
 	}

@@ -97,6 +97,23 @@ struct secret scheme_generate(struct span name, const struct scheme_gen *g, stru
 enum verdict scheme_convert(const struct scheme_hash *h, const char *wanted,
     const struct scheme_gen *g, struct arena *a, struct secret *out, struct err *err) MUST_CHECK;
 
+/* ---- strength.c ---- */
+
+enum { SCHEME_KINDS = 48 };
+
+/* What a stored password is, whatever the name that it is stored under. */
+struct scheme_kind {
+	const char *name; /* NULL: the table's end */
+	int rank;
+	bool for_mechanism; /* CRAM-MD5 and the like: no other hash could serve that mechanism */
+};
+extern const struct scheme_kind scheme_kinds[SCHEME_KINDS];
+
+/* its place in scheme_kinds */
+size_t scheme_kind_of(const struct scheme_hash *h);
+/* By kind, and within one by cost. Never one that a mechanism needs. */
+bool scheme_is_weaker(const struct scheme_hash *h, const struct scheme_hash *than);
+
 /*
  * A hash to spend time on when the user is unknown: same scheme and cost as
  * *like, without its digest; with NULL an ordinary SHA512-CRYPT. Verifying it

@@ -116,7 +116,7 @@ static inline void kit_config_error(void *ctx UNUSED, const char *message)
 /* "DIR" in text stands for the temporary directory; its only section is the worker's */
 static inline void kit_export(struct kit *k, const char *text, struct buffer *blob)
 {
-	static const char *const mechs[] = {"PLAIN", "OTP", NULL};
+	static const char *const mechs[] = {"PLAIN", "OTP", "SCRAM-SHA-256", NULL};
 	struct config_options o = {
 	    .drivers = known_driver_specs, .mechanisms = mechs, .module_dir = k->dir};
 	struct buffer b = {0};

@@ -202,7 +202,7 @@ class SQLite:
         return self
 
     def sql(self, sql):
-        done = subprocess.run(["sqlite3", self.path], input=sql, stdout=subprocess.PIPE,
+        done = subprocess.run(["sqlite3", self.path], input=".timeout 5000\n" + sql, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, timeout=60, text=True)
         assert done.returncode == 0 and not done.stderr, done.stderr
         return done.stdout

@@ -1,0 +1,285 @@
+"""Rehash on login: weak stored passwords become strong ones, in real databases and a file."""
+
+import os
+import shutil
+import stat
+import threading
+import time
+
+import pytest
+
+from lib import authproto, authserver, proc, sql, users
+
+pytestmark = pytest.mark.authd_only("dovecot-auth has no rehash")
+LISTENERS = [authserver.Listener("auth-client", 0o600), authserver.Listener("auth-master", 0o600)]
+NEW = "{SHA512-CRYPT}$6$rounds=6000$"
+TEXT = """
+auth_mechanisms = plain
+auth_username_format = %%u
+auth_username_chars =
+auth_allow_weak_schemes = yes
+auth_rehash_scheme = SHA512-CRYPT
+auth_rehash_rounds = 6000
+passdb {
+  driver = %s
+  args = %s
+  rehash = yes
+}
+"""
+
+
+def hashes():
+    def pw(*args):
+        done = proc.run([authserver.AUTHCTL, "pw", "-p", "pencil", *args])
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+    return {"plain@x": "{PLAIN}pencil", "md5@x": pw("-s", "PLAIN-MD5"), "ssha@x": pw("-s", "SSHA"),
+            "few@x": pw("-s", "SHA512-CRYPT", "-r", "1000"), "cram@x": pw("-s", "CRAM-MD5"),
+            "strong@x": pw("-s", "BLF-CRYPT")}
+
+
+UPGRADED = ["plain@x", "md5@x", "ssha@x", "few@x"]
+LEFT_ALONE = ["cram@x", "strong@x"]
+
+
+class File:
+    """Users in a passwd-file, in a directory that the workers' user may write in."""
+
+    def __init__(self):
+        self.dir = proc.new_dir("r")
+        self.path = os.path.join(self.dir, "users")
+        shutil.chown(self.dir, "nobody", "nogroup")
+        self.server = None
+
+    def fill(self, table):
+        users.write_lines(self.path, ["# first"] + ["%s:%s:1:1::/h::a=b" % u for u in table.items()] + ["# last"])
+        shutil.chown(self.path, "nobody", "nogroup")
+        os.chmod(self.path, 0o640)
+        old = time.time() - 10
+        os.utime(self.path, (old, old))
+
+    def table(self):
+        with open(self.path) as f:
+            lines = f.read().splitlines()
+        assert lines[0] == "# first" and lines[-1] == "# last", lines
+        assert all(line.endswith(":1:1::/h::a=b") for line in lines[1:-1]), lines
+        return dict(line.split(":")[:2] for line in lines[1:-1])
+
+    def set(self, user, password):
+        table = self.table()
+        table[user] = password
+        self.fill(table)
+
+    def start(self, text=TEXT):
+        self.server = authserver.new(text % ("passwd-file", self.path), listeners=LISTENERS).start()
+        return self.server
+
+    def stop(self):
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Database:
+    """Users in a table of their own."""
+
+    def __init__(self, db):
+        self.db = db
+        db.sql("CREATE TABLE people (name varchar(190) PRIMARY KEY, password varchar(250));")
+        if db.kind == "mysql":
+            db.sql("GRANT SELECT, UPDATE ON maildb.people TO mailuser@'%', mailuser@localhost;")
+        elif db.kind == "pgsql":
+            db.sql("GRANT SELECT, UPDATE ON people TO mailuser;")
+        else:
+            for path in (db.dir, db.path):
+                shutil.chown(path, "nobody", "nogroup")
+
+    def fill(self, table):
+        self.db.sql("DELETE FROM people;" + "".join("INSERT INTO people VALUES ('%s', '%s');" % u for u in table.items()))
+
+    def rows(self):
+        out = self.db.sql("SELECT name, password FROM people;")
+        if isinstance(out, str):
+            return [line.replace("|", "\t").split("\t") for line in out.splitlines()]
+        return out
+
+    def table(self):
+        return dict(self.rows())
+
+    def set(self, user, password):
+        self.db.sql("UPDATE people SET password = '%s' WHERE name = '%s';" % (password, user))
+
+    def start(self, text=TEXT):
+        server = authserver.new("", listeners=LISTENERS)
+        conf = os.path.join(server.dir, "sql.conf.ext")
+        with open(conf, "w") as f:
+            f.write("driver = %s\nconnect = %s\n"
+                    "password_query = SELECT password FROM people WHERE name = '%%u'\n"
+                    "iterate_query = SELECT name AS username FROM people\n"
+                    "update_query = UPDATE people SET password = '%%w' WHERE name = '%%u' "
+                    "AND password = '%%{old:password}'\n" % (self.db.kind, self.db.connect()))
+        server.body = text % ("sql", conf)
+        return server.start()
+
+    def stop(self):
+        self.db.stop()
+
+
+@pytest.fixture(scope="module", params=["passwd-file", "mariadb", "postgresql", "sqlite"])
+def store(request):
+    if request.param == "passwd-file":
+        one = File()
+    else:
+        kind = {"mariadb": sql.MariaDB, "postgresql": sql.PostgreSQL, "sqlite": sql.SQLite}[request.param]
+        one = Database(kind().init())
+    yield one
+    one.stop()
+
+
+@pytest.fixture(scope="module")
+def server(store):
+    store.fill(hashes())
+    one = store.start()
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def filled(store, server):
+    table = hashes()
+    store.fill(table)
+    if isinstance(store, File):
+        time.sleep(2.2)  # a passwd-file is looked at once a second
+    return table
+
+
+def upgraded(store, user):
+    return lambda: store.table()[user].startswith(NEW)
+
+
+def test_upgrade(store, server, filled):
+    for user in filled:
+        assert server.login_result(user, "pen") == "FAIL"
+    assert store.table() == filled
+    for user in filled:
+        assert server.login_result(user, "pencil") == "OK", server.logs()
+    for user in UPGRADED:
+        proc.wait_for("the new hash of " + user + server.logs(), upgraded(store, user))
+        assert server.login_result(user, "pencil") == "OK", server.logs()
+        assert server.login_result(user, "pen") == "FAIL"
+    after = store.table()
+    assert {u: after[u] for u in LEFT_ALONE} == {u: filled[u] for u in LEFT_ALONE}
+    assert "the stored password is SHA512-CRYPT now, it was PLAIN-MD5" in server.logs()
+    for secret in list(after.values()) + ["pencil"]:
+        assert secret not in server.logs()
+
+
+def test_many_logins_at_once(store, server, filled):
+    answers = []
+
+    def log_in():
+        with server.client() as c:
+            for _ in range(5):
+                answers.append(c.login("ssha@x", "pencil").cmd)
+    threads = [threading.Thread(target=log_in) for _ in range(6)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert answers == ["OK"] * 30
+    proc.wait_for("the new hash", upgraded(store, "ssha@x"))
+    first = store.table()["ssha@x"]
+    assert server.login_result("ssha@x", "pencil") == "OK"
+    assert store.table()["ssha@x"] == first
+
+
+def test_changed_meanwhile(store, server, filled):
+    """Whatever the order of the two: the password that somebody has set is the one that stays."""
+    for i in range(3):
+        store.set("ssha@x", filled["ssha@x"])
+        if isinstance(store, File):
+            time.sleep(1.3)
+        assert server.login_result("ssha@x", "pencil") == "OK", server.logs()
+        store.set("ssha@x", "{PLAIN}changed%d" % i)
+        time.sleep(0.3)
+        assert store.table()["ssha@x"] == "{PLAIN}changed%d" % i
+
+
+def test_cannot_be_written(store):
+    """The login is good, and the log says once why the hash stays."""
+    store.fill(hashes())
+    if isinstance(store, File):
+        shutil.chown(store.dir, "root", "root")
+        why = "this process may not write in its directory"
+    elif store.db.kind == "mysql":
+        store.db.sql("REVOKE UPDATE ON maildb.people FROM mailuser@'%', mailuser@localhost;")
+        why = "the server refused the query"
+    elif store.db.kind == "pgsql":
+        store.db.sql("REVOKE UPDATE ON people FROM mailuser;")
+        why = "the server refused the query"
+    else:
+        store.db.sql("CREATE TRIGGER no BEFORE UPDATE ON people BEGIN SELECT RAISE(ABORT, 'no'); END;")
+        why = "the server refused the query"
+    server = store.start()
+    try:
+        before = store.table()
+        for user in UPGRADED:
+            assert server.login_result(user, "pencil") == "OK", server.logs()
+        server.wait_log(why)
+        assert server.logs().count(why) == 1
+        assert store.table() == before
+    finally:
+        server.stop()
+        if isinstance(store, File):
+            shutil.chown(store.dir, "nobody", "nogroup")
+
+
+# ---- the file alone ----
+
+@pytest.fixture
+def file():
+    one = File()
+    yield one
+    if one.server:
+        one.server.stop()
+    one.stop()
+
+
+def test_file_survives_kills(file):
+    """The worker is killed again and again while it writes: the file is always whole."""
+    table = {"u%d@x" % i: "{PLAIN}pencil" for i in range(400)}
+    file.fill(table)
+    before = os.stat(file.path)
+    server = file.start()
+    names = iter(list(table) * 2)
+    for _ in range(4):
+        with server.client() as c:
+            for _ in range(20):
+                user = next(names)
+                reply = c.login(user, "pencil")
+                assert reply.cmd == "OK" or reply.get("code") == "temp_fail", reply
+        server.kill_workers()
+        now = file.table()
+        assert set(now) == set(table)
+        assert all(p == "{PLAIN}pencil" or p.startswith(NEW) for p in now.values())
+        proc.wait_for("a new worker", lambda: server.login_result("u399@x", "pencil") == "OK")
+    assert any(p.startswith(NEW) for p in file.table().values())
+    after = os.stat(file.path)
+    assert (stat.S_IMODE(after.st_mode), after.st_uid, after.st_gid) == (0o640, before.st_uid, before.st_gid)
+
+
+def test_file_worker_writes_nowhere_else(file):
+    """Without rehash the worker may write nowhere at all, as its own directory's owner."""
+    file.fill(hashes())
+    server = file.start(TEXT.replace("rehash = yes", ""))
+    assert server.login_result("plain@x", "pencil") == "OK"
+    time.sleep(0.3)
+    assert file.table()["plain@x"] == "{PLAIN}pencil"
+    assert os.listdir(file.dir) == ["users"]
+
+
+def test_driver_that_stores_nothing():
+    server = authserver.new(TEXT % ("static", "password={PLAIN}pencil"), listeners=LISTENERS).start()
+    try:
+        server.wait_log("rehash = yes has no effect: driver static stores nothing")
+        assert server.login_result("anybody@x", "pencil") == "OK"
+    finally:
+        server.stop()
