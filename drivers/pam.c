@@ -21,6 +21,7 @@
 struct pam_state {
 	const struct pam_settings *set;
 	unsigned asked;
+	pam_handle_t *kept; /* never used: with it the modules stay loaded from login to login */
 };
 
 /* One login, while PAM has it. */
@@ -123,6 +124,26 @@ static int converse(
 /* Failures are delayed by the front, for all drivers alike; a lane that sleeps serves nobody. */
 static void no_delay(int retval UNUSED, unsigned usec UNUSED, void *ctx UNUSED)
 {
+}
+
+/* ---- modules that stay ---- */
+
+static int say_nothing(int count UNUSED, const struct pam_message **messages UNUSED,
+    struct pam_response **out UNUSED, void *ctx UNUSED)
+{
+	return PAM_CONV_ERR;
+}
+
+/*
+ * Each pam_start() reads the service's files, loads all modules that they and
+ * "other" name, and pam_end() unloads them, which takes as long as a hash. The
+ * files are still read each time.
+ */
+static void keep_modules(struct pam_state *s, const char *service)
+{
+	static const struct pam_conv silent = {say_nothing, NULL};
+	if (s->kept == NULL && pam_start(service, NULL, &silent, &s->kept) != PAM_SUCCESS)
+		s->kept = NULL;
 }
 
 /* ---- one login ---- */
@@ -260,6 +281,7 @@ static enum verdict pam_ask(void *state, struct question *q)
 		err_set(&q->err, 0, "pam_start() failed: error %d", code);
 		return VERDICT_INTERNAL;
 	}
+	keep_modules(s, service);
 	enum verdict v = run(&at, &code);
 	int ended = pam_end(at.pamh, code);
 	if (ended != PAM_SUCCESS)
@@ -283,7 +305,10 @@ static uint64_t pam_needs(void *state UNUSED)
 
 static void pam_close(void *state)
 {
-	mem_free(&state);
+	struct pam_state *s = state;
+	if (s->kept != NULL)
+		(void)pam_end(s->kept, PAM_SUCCESS);
+	mem_free(&s);
 }
 
 extern const struct driver authd_driver;
