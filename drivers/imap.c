@@ -19,7 +19,11 @@
 #include "base/wheel.h"
 #include "drivers/imap-reply.h"
 
-enum { PATIENCE_MS = 30 * 1000 };
+enum {
+	PATIENCE_MS = 30 * 1000,
+	/* in base64 less than the 8000 bytes of a command that servers take (RFC 2683, 3.2.1.5) */
+	LOGIN_MAX = 5000,
+};
 
 struct imap_state {
 	const struct imap_settings *set;
@@ -180,6 +184,10 @@ static enum verdict imap_ask(void *state, struct question *q)
 		return VERDICT_UNKNOWN_USER;
 	if (password.ptr == NULL || !is_plain_text(password))
 		return VERDICT_MISMATCH;
+	if (user.len + password.len > LOGIN_MAX) {
+		err_set(&q->err, 0, "name and password are longer than an IMAP command");
+		return VERDICT_MISMATCH;
+	}
 	const char *url = make_url(set, q);
 	if (url == NULL)
 		return VERDICT_INTERNAL;

@@ -80,12 +80,6 @@ def test_passwords(served):
     assert WRONG not in served[1].logs() and TIM not in served[1].logs()
 
 
-@pytest.mark.parametrize("name", ["tim\0", "tim\r\nA009 NOOP", 'x" "y', "%u", "tim\x7f", "*", "(", "{5}"])
-def test_odd_names(served, name):
-    assert result(served, name, TIM) in ("FAIL", "temp_fail")
-    assert result(served, "tim", TIM) == "OK"
-
-
 def test_tls(served):
     for service in ("imaps", "starttls", "trusting"):
         assert result(served, "tim", TIM, service) == "OK"

@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from lib import authproto, authserver, injections, proc, sql, users
+from lib import authproto, authserver, proc, sql, users
 
 FIXTURE = os.path.join(authserver.ROOT, "tests/unit/fixtures/mysql-stack/dovecot-sql.conf.ext")
 pytestmark = pytest.mark.authd_only("the driver's own tests")
@@ -86,15 +86,6 @@ def pair(request):
     server.stop()
 
 
-def test_logins(pair):
-    db, server = pair
-    for user, password in sql.PASSWORD.items():
-        assert server.login_result(user, password) == "OK", server.logs()
-        assert server.login_result(user, password + "x") == "FAIL"
-    assert server.login_result("nobody@example.com", "x") == "FAIL"
-    server.wait_log("unknown user")
-
-
 def test_many_at_once(pair):
     """Questions that go to the server together have each its own answer, when one of them fails, too."""
     db, server = pair
@@ -116,26 +107,6 @@ def test_many_at_once(pair):
             assert reply.cmd == want and not reply.has("code"), (user, reply)
             assert want == "FAIL" or reply.get("user") == user.decode(), (user, reply)
     assert not asked
-
-
-def test_user_lookup(pair):
-    db, server = pair
-    with server.master() as m:
-        reply = m.user("tim@example.com")
-        assert reply.cmd == "USER", server.logs()
-        assert reply.get("home") == "/home/vmail/example.com/tim"
-        assert reply.get("uid") == "5000" and reply.get("gid") == "5000"
-        assert reply.get("mail") == "Maildir"
-        assert reply.get("quota_rule") == "dirsize:storage=%d" % sql.QUOTA
-        assert m.user("nobody@example.com").cmd == "NOTFOUND"
-
-
-def test_list(pair):
-    db, server = pair
-    with server.master() as m:
-        names, done = m.list()
-        assert done.cmd == "DONE" and not done.has("fail"), (done, server.logs())
-        assert sorted(names) == sorted(sql.TABLE)
 
 
 def test_multiple_passwords(sqlite):
@@ -185,70 +156,7 @@ def test_the_tutorial_file(mariadb):
         server.stop()
 
 
-# ---- names that try to be more than a value ----
-
-def inject(server):
-    """Looks all of them up and logs in with all of them; returns what was not refused."""
-    names = injections.all()
-    assert len(names) > 500
-    wrong = []
-    with server.master(timeout=60) as m:
-        for i, name in enumerate(names):
-            m.send("USER", i, name, "service=imap")
-        for name in names:
-            reply = m.reply()
-            if reply.cmd != "NOTFOUND":
-                wrong.append((names[int(reply.id)], reply))
-    logins = [n for n in names if b"\0" not in n]
-    with server.client(timeout=60) as c:
-        for i, name in enumerate(logins):
-            resp = base64.b64encode(b"\0" + name + b"\0" + name).decode()
-            c.start("PLAIN", "no-penalty", resp=resp, id=i + 1, service="imap")
-        for name in logins:
-            reply = c.reply()
-            if reply.cmd != "FAIL" or reply.get("code") == "temp_fail":
-                wrong.append((logins[int(reply.id) - 1], reply))
-    return wrong
-
-
-def untouched(db):
-    count = db.sql("SELECT count(*) FROM users WHERE password <> ''").strip()
-    return count == str(len(sql.TABLE)) and not os.path.exists("/tmp/authd-test-x")
-
-
-def test_injections(pair):
-    db, server = pair
-    assert inject(server) == []
-    assert untouched(db)
-    assert server.login_result("o'brien@example.com", sql.PASSWORD["o'brien@example.com"]) == "OK"
-
-
-MODES = {
-    "double quotes": ("", "", '"%u"'),
-    "bare": ("", "", "%u"),
-    "no escapes, ANSI quotes": ("NO_BACKSLASH_ESCAPES,ANSI_QUOTES", "", '"%u"'),
-    "gbk": ("", "SET NAMES gbk", "'%u'"),
-    "sjis": ("NO_BACKSLASH_ESCAPES", "SET NAMES sjis", "'%u'"),
-}
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_injections_mariadb_modes(mariadb, mode):
-    sql_mode, names, value = MODES[mode]
-    default = mariadb.sql("SELECT @@GLOBAL.sql_mode").strip()
-    mariadb.sql("SET GLOBAL sql_mode='%s', GLOBAL init_connect='%s'" % (sql_mode, names))
-    server = start(conf_for(mariadb).replace("'%u'", value))
-    try:
-        assert inject(server) == []
-        assert untouched(mariadb)
-        for user in ("tim@example.com", "o'brien@example.com", "back\\slash@example.com"):
-            assert server.login_result(user, sql.PASSWORD[user]) == "OK", server.logs()
-    finally:
-        mariadb.sql("SET GLOBAL sql_mode='%s', GLOBAL init_connect=''" % default)
-        server.stop()
-
-
-# ---- what every driver has to get right ----
+# ---- what columns mean ----
 
 def rows(db, select, kind="password_query"):
     """A server whose query is this one."""

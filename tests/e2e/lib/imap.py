@@ -49,9 +49,10 @@ service imap-login {{
 
 
 class Target:
-    """A Dovecot with the users of {name: password}; its certificate is for localhost."""
+    """A Dovecot with the users of {name: password}, as its passwd-file has them; its certificate is for
+    localhost."""
 
-    def __init__(self, passwords):
+    def __init__(self, passwords, scheme="{PLAIN}"):
         self.dir = proc.new_dir("i")
         self.imap, self.imaps = proc.free_port(), proc.free_port()
         self.daemon = None
@@ -60,7 +61,7 @@ class Target:
         os.chmod(os.path.join(self.dir, "cert.pem"), 0o644)
         self.ca = os.path.join(self.dir, "cert.pem")
         with open(self.users, "w") as f:
-            f.writelines("%s:{PLAIN}%s\n" % pair for pair in passwords.items())
+            f.writelines("%s:%s%s\n" % (name, scheme, text) for name, text in passwords.items())
         os.mkdir(os.path.join(self.dir, "mail"))
         os.chmod(os.path.join(self.dir, "mail"), 0o777)
         with open(os.path.join(self.dir, "dovecot.conf"), "w") as f:

@@ -36,7 +36,9 @@ PPOLICY = "overlay ppolicy\nppolicy_default %s\nppolicy_use_lockout\n" % POLICY_
 
 def ssha(password):
     salt = b"saltsalt"
-    digest = hashlib.sha1(password.encode() + salt).digest()
+    if isinstance(password, str):
+        password = password.encode()
+    digest = hashlib.sha1(password + salt).digest()
     return "{SSHA}" + base64.b64encode(digest + salt).decode()
 
 
@@ -70,7 +72,8 @@ def entry(dn, classes, **attrs):
     return "".join(out) + "\n"
 
 
-def tree():
+def base():
+    """What stands above the users, and the services' entries."""
     out = [entry(BASE, ["dcObject", "organization"], dc="example", o="Example")]
     for ou in ("people", "services", "backends", "twins"):
         out.append(entry("ou=%s,%s" % (ou, BASE), ["organizationalUnit"], ou=ou))
@@ -82,6 +85,11 @@ def tree():
                      pwdAttribute="userPassword", pwdLockout="TRUE", pwdMaxAge="86400"))
     out.append(entry("cn=store1,ou=backends," + BASE, ["applicationProcess", "labeledURIObject"],
                      cn="store1", l="192.0.2.11", labeledURI="imap://store1"))
+    return "".join(out)
+
+
+def tree():
+    out = [base()]
     for i, user in enumerate(PASSWORDS):
         out.append(entry(
             user_dn(user), ["inetOrgPerson", "posixAccount"], uid=user, cn="Name of " + user,
@@ -210,6 +218,11 @@ access to * by dn.one="ou=services,%(base)s" read by anonymous auth by * none
 
     def go_on(self):
         self.daemon.popen.send_signal(signal.SIGCONT)
+
+    def dump(self):
+        """The whole database, as slapcat shows it while the server runs."""
+        return subprocess.run(["/usr/sbin/slapcat", "-f", self.conf], check=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True).stdout
 
     def modify(self, ldif, *options):
         subprocess.run(["ldapmodify", "-x", "-H", self.uri, "-D", ROOT_DN, "-w", ROOT_PW, *options],
