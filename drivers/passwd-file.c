@@ -102,7 +102,8 @@ static enum verdict find_table(struct passwd_file *pf, struct question *q, struc
 	*out = pf_store_get(pf->store, path, &err);
 	if (*out != NULL)
 		return VERDICT_OK;
-	if (!pf->one && (err.code == ENOENT || err.code == ENOTDIR)) {
+	bool none = err.code == ENOENT || err.code == ENOTDIR || err.code == ENAMETOOLONG;
+	if (!pf->one && none) {
 		err_set(&q->err, 0, "unknown user (no passwd-file %s)", path);
 		return VERDICT_UNKNOWN_USER;
 	}
