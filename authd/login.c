@@ -98,13 +98,18 @@ void login_refuse_now(struct request *r, enum reply_code code, const char *reaso
 	request_finish(r);
 }
 
+/* "scram-sha-256" */
+static const char *mech_source(struct request *r)
+{
+	char *source = arena_cstr(&r->arena, span_of(r->mech->name));
+	for (char *p = source; *p != '\0'; p++)
+		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
+	return source;
+}
+
 static void end_refused(struct request *r, const char *why)
 {
-	char source[32];
-	size_t n = 0;
-	for (const char *p = r->mech->name; *p != '\0' && n < sizeof(source) - 1; p++)
-		source[n++] = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
-	source[n] = '\0';
+	const char *source = mech_source(r);
 	auth_log_failure(r, source, span_of(why));
 	request_path_add(r, source, VERDICT_MISMATCH);
 	end_failure(r, VERDICT_MISMATCH);
@@ -172,6 +177,8 @@ static void end_by_mechanism(struct request *r)
 static bool take_user(struct request *r)
 {
 	struct err err;
+	if ((r->mech->flags & MECH_ANONYMOUS) != 0)
+		username_set_anonymous(r);
 	if (r->user_set)
 		return true;
 	err_clear(&err);
@@ -309,6 +316,8 @@ static void mech_done(struct request *r)
 	}
 	for (size_t i = 0; i < r->mech_fields.count; i++)
 		passdb_field_set(r, r->mech_fields.items[i].key, r->mech_fields.items[i].value);
+	if (r->io.why != NULL)
+		auth_log(r, LOG_LEVEL_INFO, mech_source(r), span_of(r->io.why));
 	keep_last_words(r);
 	r->mech_is_done = true;
 	if (r->master == MASTER_CHECKING)

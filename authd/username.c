@@ -156,6 +156,14 @@ bool username_set_login(
 	return true;
 }
 
+void username_set_anonymous(struct request *r)
+{
+	struct vars *v = &r->vars;
+	v->v[VAR_USER] = span_of(r->scope->auth->anonymous_username);
+	v->v[VAR_ORIGINAL_USER] = v->v[VAR_AUTH_USER] = v->v[VAR_USER];
+	r->user_set = true;
+}
+
 bool username_set_lookup(struct request *r, struct span name, struct err *err)
 {
 	r->vars.v[VAR_ORIGINAL_USER] = r->vars.v[VAR_AUTH_USER] = name;

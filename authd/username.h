@@ -22,6 +22,9 @@ struct span username_normalise(struct request *r, struct span raw, struct err *e
 bool username_set_login(
     struct request *r, struct span authcid, struct span authzid, struct err *err) MUST_CHECK;
 
+/* The one name that ANONYMOUS has, as it is set: not rewritten, whatever a certificate says. */
+void username_set_anonymous(struct request *r);
+
 /* The name out of a certificate that was checked, where it counts more than what the client says.
  */
 struct span username_from_cert(const struct request *r);

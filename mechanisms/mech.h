@@ -98,8 +98,8 @@ struct mech_io {
 	   "name:realm" as the client hashes them. SCRAM leaves it to the core. */
 	struct span salt;
 	const char *binding_type; /* MECH_BINDING: "tls-exporter" ... */
-	const char *why;	  /* MECH_FAIL: static text for the log, "invalid input" */
-	struct fields *fields;	  /* fields that the mechanism itself sets (DOVECOT-TOKEN) */
+	const char *why; /* MECH_FAIL: for the log, "invalid input"; MECH_DONE: a note for it */
+	struct fields *fields; /* fields that the mechanism itself sets (DOVECOT-TOKEN) */
 };
 
 struct mech {
@@ -114,5 +114,7 @@ struct mech {
 extern const struct mech *const mech_table[]; /* NULL-terminated */
 
 const struct mech *mech_find(struct span name); /* any case; NULL */
+/* The names of all that have this flag (0: of all), NULL-terminated, for the configuration. */
+const char *const *mech_names(unsigned flag, struct arena *a);
 
 #endif

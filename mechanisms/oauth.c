@@ -5,6 +5,7 @@
  * another token; an outage must not, or clients would throw good tokens away.
  */
 #include "base/buffer.h"
+#include "mechanisms/gs2.h"
 #include "mechanisms/mech.h"
 
 enum { KVSEP = '\x01' };
@@ -17,39 +18,14 @@ struct oauth_state {
 
 /* ---- what the client says ---- */
 
-/* saslname (RFC 5801 section 4): "=2C" and "=3D" stand for "," and "=", nothing else does. */
-static bool decode_name(struct arena *a, struct span text, struct span *name)
-{
-	char *out = arena_alloc(a, text.len + 1);
-	size_t n = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.ptr[i];
-		if (c == '=') {
-			struct span code = span_first(span_skip(text, i), 3);
-			if (!span_eq_str(code, "=2C") && !span_eq_str(code, "=3D"))
-				return false;
-			c = code.ptr[1] == '2' ? ',' : '=';
-			i += 2;
-		}
-		if (c == '\0' || c == KVSEP)
-			return false;
-		out[n++] = c;
-	}
-	*name = span_make(out, n);
-	return n > 0;
-}
-
-/*
- * gs2-header (RFC 5801 section 4): "n," or "y,", then "a=" and the user, then
- * ",". There is no channel binding with a bearer token, so "p=" is refused.
- */
+/* There is no channel binding with a bearer token, so "p=" is refused; the name is the user's. */
 static bool take_header(struct arena *a, struct span *in, struct span *user)
 {
-	struct span flag, name;
-	if (!span_split(in, ',', &flag) || !span_split(in, ',', &name) || in->ptr == NULL)
+	struct gs2_header h;
+	if (!gs2_take_header(a, in, &h) || h.flag == 'p')
 		return false;
-	bool none = span_eq_str(flag, "n") || span_eq_str(flag, "y");
-	return none && span_starts(name, "a=") && decode_name(a, span_skip(name, 2), user);
+	*user = h.authzid;
+	return h.authzid.len > 0 && span_find(h.authzid, KVSEP) < 0;
 }
 
 static bool is_key(struct span s)

@@ -136,6 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    .realms = SPAN_LIT("example.com example.org"),
 	    .nonce = SPAN_LIT("0123456789abcdef"),
 	    .now = 697170952,
+	    .server_started = 0,
 	    .plus_offered = (pick & 0x40) != 0,
 	    .hostname = SPAN_LIT("mail.example.com"),
 	    .server_pid = 4711,
