@@ -14,8 +14,6 @@
 #define INSTALLED_CONFIG "/etc/authd/authd.conf"
 #define DEFAULT_BASE_DIR "/run/authd"
 
-enum { MECHS_MAX = 64 };
-
 const char *authctl_config_path(void)
 {
 	return authctl_globals.config_path != NULL ? authctl_globals.config_path : INSTALLED_CONFIG;
@@ -30,16 +28,17 @@ static void print_error(void *ctx UNUSED, const char *message)
 
 static struct config *load(const char *path, bool dovecot, config_error *error)
 {
-	static const char *mechs[MECHS_MAX];
-	for (size_t i = 0; mech_table[i] != NULL && i < MECHS_MAX - 1; i++)
-		mechs[i] = mech_table[i]->name;
+	struct arena names = {0};
 	const struct config_options options = {
 	    .drivers = known_driver_specs,
-	    .mechanisms = mechs,
+	    .mechanisms = mech_names(0, &names),
+	    .lookup_mechanisms = mech_names(MECH_NEEDS_LOOKUP, &names),
 	    .dovecot = dovecot,
 	    .module_dir = driver_module_dir(),
 	};
-	return config_load(path, &options, error, NULL);
+	struct config *c = config_load(path, &options, error, NULL);
+	arena_free(&names);
+	return c;
 }
 
 struct config *authctl_load(const char *path, bool dovecot)

@@ -53,20 +53,16 @@ static void PRINTF_LIKE(3, 4)
 
 static struct config *load_file(struct parent *p, struct config_report *report)
 {
-	size_t count = 0;
-	while (mech_table[count] != NULL)
-		count++;
-	const char **names = mem_alloc((count + 1) * sizeof(*names));
-	for (size_t i = 0; i < count; i++)
-		names[i] = mech_table[i]->name;
+	struct arena names = {0};
 	const struct config_options options = {
 	    .drivers = known_driver_specs,
-	    .mechanisms = names,
+	    .mechanisms = mech_names(0, &names),
+	    .lookup_mechanisms = mech_names(MECH_NEEDS_LOOKUP, &names),
 	    .dovecot = p->dovecot,
 	    .module_dir = driver_module_dir(),
 	};
 	struct config *c = config_load(p->config_path, &options, report_error, report);
-	mem_free(&names);
+	arena_free(&names);
 	return c;
 }
 

@@ -216,6 +216,8 @@ struct config {
 struct config_options {
 	const struct driver_spec *const *drivers; /* NULL-terminated */
 	const char *const *mechanisms;		  /* NULL-terminated, names in upper case */
+	/* those of them that need a passdb which shows credentials; NULL: none */
+	const char *const *lookup_mechanisms;
 	bool dovecot;		/* a whole dovecot.conf: skip what is not about authentication */
 	const char *module_dir; /* where third-party modules are looked for; may be NULL */
 };

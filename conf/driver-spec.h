@@ -18,6 +18,7 @@ enum driver_use {
 	DRIVER_ASSUMES_USER = 1 << 4,
 	DRIVER_PROCESS = 1 << 5, /* one question a process at a time: several workers by default */
 	DRIVER_EXEC = 1 << 6,	 /* may run programs */
+	DRIVER_ONLY_VERIFIES = 1 << 7, /* never shows a credential that a mechanism could use */
 };
 
 enum driver_args {

@@ -243,6 +243,53 @@ struct config_place load_auth_place(const struct config_block *b, const char *na
 	return p.file != NULL ? p : b->place;
 }
 
+static bool filter_has(const struct db_settings *set, struct span name)
+{
+	struct span rest = span_of(set->mechanisms), word;
+	bool any = false;
+	while (span_word(&rest, " \t,", &word)) {
+		any = true;
+		if (span_eq_ci(word, name))
+			return true;
+	}
+	return !any;
+}
+
+/* Nobody could log in with a mechanism that computes where no passdb shows what to compute with. */
+static void check_credentials(struct load *l, struct config_place place, struct span name)
+{
+	const char *const *needing = l->options->lookup_mechanisms;
+	struct span drivers = SPAN_LIT("");
+	if (!is_in(name, needing, list_length(needing)))
+		return;
+	for (size_t i = 0; i < l->c->block_count; i++) {
+		const struct config_block *b = &l->c->blocks[i];
+		for (size_t j = 0; j < b->passdb_count; j++) {
+			const struct config_db *db = &b->passdbs[j];
+			bool shows =
+			    db->spec == NULL || (db->spec->use & DRIVER_ONLY_VERIFIES) == 0;
+			if (shows && !db->set->deny && filter_has(db->set, name))
+				return;
+			drivers = arena_printf(l->arena, "%.*s%s%s", SPAN_ARG(drivers),
+			    drivers.len > 0 ? ", " : "", db->set->driver);
+		}
+	}
+	if (drivers.len > 0)
+		load_error(l, place,
+		    "auth_mechanisms: mechanism %.*s can't be supported with the given passdbs "
+		    "(%.*s): none of them shows it credentials",
+		    SPAN_ARG(upper(l, name)), SPAN_ARG(drivers));
+}
+
+static bool any_certificate_names(const struct config *c)
+{
+	for (size_t i = 0; i < c->block_count; i++) {
+		if (c->blocks[i].auth->ssl_username_from_cert)
+			return true;
+	}
+	return false;
+}
+
 static void check_offered(struct load *l, const struct config_block *b)
 {
 	const struct auth_settings *a = b->auth;
@@ -253,6 +300,12 @@ static void check_offered(struct load *l, const struct config_block *b)
 		check_mechanism(l, place, "auth_mechanisms", word);
 		if (span_eq_ci(word, SPAN_LIT("anonymous")) && a->anonymous_username[0] == '\0')
 			load_error(l, place, "mechanism ANONYMOUS needs auth_anonymous_username");
+		if (span_eq_ci(word, SPAN_LIT("external")) && !l->options->dovecot &&
+		    !any_certificate_names(l->c))
+			load_error(l, place,
+			    "mechanism EXTERNAL needs auth_ssl_username_from_cert = yes: there is "
+			    "no other way to know who a client is");
+		check_credentials(l, place, word);
 	}
 	if (count == 0)
 		load_error(l, place, "auth_mechanisms is empty: no client could log in");

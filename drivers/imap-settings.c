@@ -51,7 +51,7 @@ static const struct driver_module *module(const void *settings UNUSED)
 
 const struct driver_spec spec_imap = {
     .name = "imap",
-    .use = DRIVER_PASSDB,
+    .use = DRIVER_PASSDB | DRIVER_ONLY_VERIFIES,
     .args = ARGS_WORDS,
     .settings = &table,
     .check = check,

@@ -85,7 +85,7 @@ static const struct driver_module *module(const void *settings UNUSED)
 
 const struct driver_spec spec_pam = {
     .name = "pam",
-    .use = DRIVER_PASSDB | DRIVER_ROOT | DRIVER_PROCESS | DRIVER_EXEC,
+    .use = DRIVER_PASSDB | DRIVER_ROOT | DRIVER_PROCESS | DRIVER_EXEC | DRIVER_ONLY_VERIFIES,
     .args = ARGS_WORDS,
     .rest = "service",
     .settings = &table,

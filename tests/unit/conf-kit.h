@@ -106,7 +106,7 @@ static const struct driver_spec kit_static = {.name = "static",
 static const struct driver_spec kit_prefetch = {
     .name = "prefetch", .use = DRIVER_USERDB | DRIVER_IN_FRONT, .args = ARGS_NONE};
 static const struct driver_spec kit_pam = {.name = "pam",
-    .use = DRIVER_PASSDB | DRIVER_ROOT,
+    .use = DRIVER_PASSDB | DRIVER_ROOT | DRIVER_ONLY_VERIFIES,
     .args = ARGS_WORDS,
     .rest = "service",
     .settings = &kit_pam_table};
@@ -121,12 +121,17 @@ static const struct driver_spec kit_vpopmail = {
 
 static const struct driver_spec *const kit_drivers[] = {
     &kit_file, &kit_static, &kit_prefetch, &kit_pam, &kit_passwd, &kit_sql, &kit_vpopmail, NULL};
-static const char *const kit_mechanisms[] = {"PLAIN", "LOGIN", "ANONYMOUS", NULL};
+static const char *const kit_mechanisms[] = {
+    "PLAIN", "LOGIN", "ANONYMOUS", "EXTERNAL", "CRAM-MD5", NULL};
+static const char *const kit_lookup_mechanisms[] = {"CRAM-MD5", NULL};
 
-static const struct config_options kit_options = {
-    .drivers = kit_drivers, .mechanisms = kit_mechanisms, .module_dir = "/nonexistent/drivers"};
+static const struct config_options kit_options = {.drivers = kit_drivers,
+    .mechanisms = kit_mechanisms,
+    .lookup_mechanisms = kit_lookup_mechanisms,
+    .module_dir = "/nonexistent/drivers"};
 static const struct config_options kit_dovecot = {.drivers = kit_drivers,
     .mechanisms = kit_mechanisms,
+    .lookup_mechanisms = kit_lookup_mechanisms,
     .module_dir = "/nonexistent/drivers",
     .dovecot = true};
 

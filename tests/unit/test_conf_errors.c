@@ -39,6 +39,32 @@ static void check_in(const char *text, const char *expected)
 	check(full, expected);
 }
 
+/* Somebody must be able to log in with each mechanism that is offered. */
+static void mechanisms_have_what_they_need(void **state)
+{
+	(void)state;
+	static const char pam[] = "passdb {\ndriver = pam\n}\n";
+	static const char deny[] = "passdb {\ndriver = passwd-file\nargs = /a\ndeny = yes\n}\n";
+	static const char filtered[] =
+	    "passdb {\ndriver = passwd-file\nargs = /a\nmechanisms = plain\n}\n";
+	char text[1024];
+	snprintf(text, sizeof(text), "auth_mechanisms = plain cram-md5\n%s%s%s%s", pam, deny,
+	    filtered, LISTENER);
+	check(text,
+	    "t:1: auth_mechanisms: mechanism CRAM-MD5 can't be supported with the given passdbs "
+	    "(pam, passwd-file, passwd-file): none of them shows it credentials\n");
+	snprintf(
+	    text, sizeof(text), "auth_mechanisms = plain cram-md5\n%s%s%s", pam, PASSDB, LISTENER);
+	check(text, "");
+	snprintf(text, sizeof(text), "auth_mechanisms = plain\n%s%s", pam, LISTENER);
+	check(text, "");
+	check_in("auth_mechanisms = external\n",
+	    "t:1: mechanism EXTERNAL needs auth_ssl_username_from_cert = yes: there is no other "
+	    "way to know who a client is\n");
+	check_in("auth_mechanisms = external\nauth_ssl_username_from_cert = yes\n", "");
+	check_with("auth_mechanisms = external\n" PASSDB LISTENER, &kit_dovecot, "");
+}
+
 static void all_at_once(void **state)
 {
 	(void)state;
@@ -308,6 +334,7 @@ static void files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(mechanisms_have_what_they_need),
 	    cmocka_unit_test(all_at_once),
 	    cmocka_unit_test(missing_things),
 	    cmocka_unit_test(drivers),
