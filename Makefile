@@ -36,7 +36,7 @@ ALL_MODULES += pam
 MOD_SRC_pam := drivers/pam.c drivers/pam-codes.c
 MOD_LIBS_pam := $(shell pkg-config --libs pam 2>/dev/null)
 ALL_MODULES += imap
-MOD_SRC_imap := drivers/imap.c drivers/imap-reply.c
+MOD_SRC_imap := drivers/imap.c drivers/imap-reply.c drivers/curl-setup.c
 MOD_LIBS_imap := $(shell pkg-config --libs libcurl 2>/dev/null)
 ALL_MODULES += ldap
 MOD_SRC_ldap := drivers/ldap.c drivers/ldap-conn.c drivers/ldap-servers.c drivers/ldap-bind.c drivers/ldap-search.c
@@ -44,6 +44,10 @@ MOD_LIBS_ldap := $(shell pkg-config --exists libsasl2 && pkg-config --libs ldap 
 ALL_MODULES += gssapi
 MOD_SRC_gssapi := drivers/gssapi.c drivers/gssapi-table.c
 MOD_LIBS_gssapi := $(shell pkg-config --libs krb5-gssapi krb5 2>/dev/null)
+ALL_MODULES += oauth2
+MOD_SRC_oauth2 := drivers/oauth2.c drivers/oauth2-ask.c drivers/oauth2-http.c drivers/oauth2-claims.c \
+	drivers/oauth2-jwt.c drivers/oauth2-key.c drivers/oauth2-keys.c drivers/curl-setup.c
+MOD_LIBS_oauth2 := $(shell pkg-config --libs libcurl jansson libcrypto 2>/dev/null)
 SQL_CORE := drivers/sql.c drivers/sql-pool.c drivers/sql-row.c
 ALL_MODULES += sql-mysql sql-pgsql sql-sqlite
 MOD_SRC_sql-mysql := $(SQL_CORE) drivers/sql-mysql.c
@@ -130,6 +134,8 @@ unit_libs_mech = $(A_MECHS) $(A_SCHEMES) $(A_CONF) $(A_BASE)
 unit_libs_driver = $(A_DRIVERS) $(A_SCHEMES) $(A_CONF) $(A_BASE)
 unit_libs_authd = $(AUTHD_PARTS)
 unit_libs_client = $(A_CLIENT)
+# tests of a module's files, which they are compiled with
+test_more_driver_oauth2 = $(MOD_LIBS_oauth2)
 
 .SECONDEXPANSION:
 $(B)/drivers/%.so: $$(call objs,$$(MOD_SRC_$$*)) | $(B)/drivers
@@ -137,7 +143,7 @@ $(B)/drivers/%.so: $$(call objs,$$(MOD_SRC_$$*)) | $(B)/drivers
 
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $$(unit_libs_$$(call unit_part,$$*))
 	@mkdir -p $(@D)
-	$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS_AUTHD) -lcmocka
+	$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS_AUTHD) -lcmocka $(test_more_$(patsubst test_%,%,$*))
 
 unit: $(UNIT_BIN)
 
@@ -152,7 +158,7 @@ fuzz:
 fuzz-build: $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $$(unit_libs_$$(call unit_part,$$*))
 	@mkdir -p $(@D)
-	$(CC) -o $@ $^ $(LDFLAGS_ALL) -fsanitize=fuzzer $(LIBS_AUTHD)
+	$(CC) -o $@ $^ $(LDFLAGS_ALL) -fsanitize=fuzzer $(LIBS_AUTHD) $(test_more_$(patsubst fuzz_%,%,$*))
 
 # ---- installing ----
 

@@ -26,6 +26,7 @@ extern struct driver_limits driver_limits;
 
 extern const struct driver_spec spec_ldap;   /* ldap.so */
 extern const struct driver_spec spec_gssapi; /* gssapi.so */
+extern const struct driver_spec spec_oauth2; /* oauth2.so */
 
 extern const struct driver *const builtin_drivers[];	     /* NULL-terminated */
 extern const struct driver_spec *const known_driver_specs[]; /* NULL-terminated */

@@ -7,16 +7,14 @@
 #include "drivers/imap.h"
 
 #include <ctype.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include <curl/curl.h>
-
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/wheel.h"
+#include "drivers/curl-setup.h"
 #include "drivers/imap-reply.h"
 
 enum {
@@ -29,21 +27,10 @@ struct imap_state {
 	const struct imap_settings *set;
 };
 
-static CURLcode curl_started = CURLE_FAILED_INIT;
-
-static void start_curl(void)
-{
-	curl_started = curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 static void *imap_open(const void *settings, struct err *err)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	pthread_once(&once, start_curl);
-	if (curl_started != CURLE_OK) {
-		err_set(err, EX_SOFTWARE, "libcurl does not start");
+	if (!curl_setup_start(err))
 		return NULL;
-	}
 	struct imap_state *s = mem_alloc(sizeof(*s));
 	s->set = settings;
 	if (s->set->rawlog_dir[0] != '\0')
@@ -109,21 +96,9 @@ static size_t take_body(char *data UNUSED, size_t size, size_t count, void *ctx 
 /* Whatever cannot be set would make the login less safe than it is meant to be. */
 static bool set_tls(CURL *c, const struct imap_settings *set)
 {
-	long verify = set->allow_invalid_cert ? 0L : 1L;
-	bool ok =
-	    curl_easy_setopt(c, CURLOPT_USE_SSL,
-		set->ssl == IMAP_SSL_NO ? (long)CURLUSESSL_NONE : (long)CURLUSESSL_ALL) == CURLE_OK;
-	ok = ok && curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, verify) == CURLE_OK;
-	ok = ok && curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2 * verify) == CURLE_OK;
-	ok = ok &&
-	     curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK;
-	if (set->ca_dir[0] == '\0' && set->ca_file[0] == '\0')
-		return ok;
-	/* these and no others */
-	ok = ok && curl_easy_setopt(c, CURLOPT_CAINFO,
-		       set->ca_file[0] != '\0' ? set->ca_file : NULL) == CURLE_OK;
-	return ok && curl_easy_setopt(c, CURLOPT_CAPATH,
-			 set->ca_dir[0] != '\0' ? set->ca_dir : NULL) == CURLE_OK;
+	const struct curl_tls tls = {!set->allow_invalid_cert, set->ca_file, set->ca_dir};
+	long use = set->ssl == IMAP_SSL_NO ? (long)CURLUSESSL_NONE : (long)CURLUSESSL_ALL;
+	return curl_easy_setopt(c, CURLOPT_USE_SSL, use) == CURLE_OK && curl_setup_tls(c, &tls);
 }
 
 static bool set_login(CURL *c, const char *url, const char *user, const char *password)

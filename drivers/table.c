@@ -24,7 +24,6 @@ static const struct driver_spec spec_prefetch = {
 
 #define NOT_BUILT_IN(driver) "driver " driver " is not built into this version of authd"
 
-static const struct driver_spec spec_oauth2 = {.name = "oauth2", .refusal = NOT_BUILT_IN("oauth2")};
 static const struct driver_spec spec_lua = {.name = "lua", .refusal = NOT_BUILT_IN("lua")};
 static const struct driver_spec spec_dict = {.name = "dict", .refusal = NOT_BUILT_IN("dict")};
 static const struct driver_spec spec_bsdauth = {
