@@ -182,7 +182,7 @@ install: all
 	for page in docs/man/*.[1-8]; do \
 	    install -D -m 644 $$page $(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
 	install -m 644 README.md LICENSE docs/*.md $(DOCDIR)
-	install -m 644 conf/examples/*.conf $(DOCDIR)/examples
+	install -m 644 conf/examples/*.conf conf/examples/*.conf.ext $(DOCDIR)/examples
 
 # ---- what people call ----
 

@@ -192,13 +192,14 @@ static enum verdict verify_here(struct asking *as)
 	    oauth2_jwt_parse(&jwt, as->token.text, as->set->algorithms, q->arena, &err);
 	if (is == JWT_GOOD)
 		v = oauth2_keys_verify(as->keys, as->http, &jwt, q->deadline_ms, q->arena, &err);
-	if (v == VERDICT_OK)
+	if (v == VERDICT_OK) {
 		v = oauth2_claims_take(&as->token, jwt.claims, true);
-	else if (v == VERDICT_INTERNAL) {
+	} else if (v == VERDICT_INTERNAL) {
 		q->err = err;
 		q->backend = BACKEND_AWAY; /* another one's key may be there */
-	} else if (is == JWT_BAD || v == VERDICT_MISMATCH)
+	} else if (is == JWT_BAD || v == VERDICT_MISMATCH) {
 		v = oauth2_refuse(&as->token, "%.400s", err.text);
+	}
 	oauth2_jwt_free(&jwt);
 	return v;
 }

@@ -87,7 +87,7 @@ tokeninfo_url = {url}/.well-known/openid-configuration?token=
 username_attribute = nothing
 """,
     "redirect": """
-tokeninfo_url = {url}/session/end?token=
+tokeninfo_url = {url}/moved?access_token=
 """,
 }
 SIGNED = {"jwks", "slowjwks", "file"}
@@ -205,6 +205,18 @@ def status(world, *args, **kw):
     if reply.cmd == "OK":
         return "OK"
     return reply.get("code") if reply.words is None else reply.words["status"]
+
+
+def test_the_example():
+    """conf/examples/oauth2.conf with its second file where it is."""
+    examples = os.path.join(authserver.ROOT, "conf", "examples")
+    with open(examples + "/oauth2.conf") as f:
+        text = f.read().replace("/etc/authd/oauth2.conf.ext", examples + "/oauth2.conf.ext")
+    path = os.path.join(proc.new_dir("x"), "oauth2.conf")
+    with open(path, "w") as f:
+        f.write(text)
+    done = proc.run([authserver.AUTHCTL, "config", "check", path])
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 # ---- what is right and what is not, in each form ----
@@ -327,6 +339,8 @@ def test_what_is_not_the_tokens_fault(world, form):
     """Nobody there, authd's own secret refused, a redirect, an answer of another kind."""
     for mech in MECHS:
         assert status(world, form, world.token("post"), mech=mech) == "temp_fail"
+    if form == "redirect":
+        assert "tokeninfo: status 302" in world.server.logs()
     assert "authd-s3cret" not in world.server.logs()
 
 

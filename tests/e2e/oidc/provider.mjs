@@ -66,6 +66,7 @@ provider.registerGrantType('password', passwordGrant,
   ['username', 'password', 'scope', 'resource_server', 'expires_in']);
 
 provider.use(async (ctx, next) => {
+  if (ctx.path === '/moved') return ctx.redirect(`/tokeninfo?${ctx.querystring}`);
   if (ctx.path !== '/tokeninfo') return next();
   const token = await provider.AccessToken.find(String(ctx.query.access_token));
   ctx.status = token?.isValid ? 200 : 400;
