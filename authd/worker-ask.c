@@ -42,6 +42,7 @@ bool job_is_late(const struct job *job)
 void asker_init(struct asker *as)
 {
 	pthread_mutex_init(&as->kinds_lock, NULL);
+	as->made = 1; /* until some are seen */
 }
 
 void asker_free(struct asker *as)
@@ -240,7 +241,7 @@ static bool parse_hash(const struct asker *as, struct job *job)
 }
 
 /* All of the user's passwords. One that cannot be read does not keep the others from letting in. */
-static bool parse_hashes(const struct asker *as, struct job *job)
+bool asker_parse(const struct asker *as, struct job *job)
 {
 	const struct entry *e = &job->ask.entry;
 	struct err err = {0};
@@ -294,6 +295,10 @@ static enum verdict verify_hashes(const struct asker *as, struct job *job, struc
 
 void asker_hash(struct asker *as, struct job *job)
 {
+	if (job->makes) {
+		asker_make_credential(as, job);
+		return;
+	}
 	/* for an unknown user what the driver said stays */
 	struct err of_dummy, *err = job->dummy ? &of_dummy : &job->ask.err;
 	err_clear(err);
@@ -373,13 +378,13 @@ static bool compare(struct asker *as, struct job *job)
 		job->answer.detail = SPAN_LIT("No password returned (and no nopassword)");
 	} else if (!secret_is_set(job->q.password)) {
 		job_answer(job, VERDICT_INTERNAL, "the question came without a password");
-	} else if (parse_hashes(as, job)) {
+	} else if (asker_parse(as, job)) {
 		return hash_here_or_later(as, job);
 	}
 	return true;
 }
 
-static bool no_lookups(struct job *job)
+bool asker_no_lookups(struct job *job)
 {
 	job_answer(job, VERDICT_NO_SCHEME,
 	    "passdb doesn't support lookups, can't verify user's existence");
@@ -398,7 +403,7 @@ static bool verify(struct asker *as, void *state, struct job *job)
 		return true;
 	}
 	if ((as->can & CAN_SHOW) == 0)
-		return no_lookups(job);
+		return asker_no_lookups(job);
 	enum verdict v = asker_driver(as, state, job, ASK_PASSDB);
 	if (v == VERDICT_OK)
 		return compare(as, job);
@@ -406,58 +411,6 @@ static bool verify(struct asker *as, void *state, struct job *job)
 		return unknown_user(as, job);
 	asker_take_passwords(as, job);
 	asker_answer(job, v);
-	return true;
-}
-
-static enum verdict convert_hash(const struct asker *as, struct job *job,
-    const struct scheme_hash *hash, struct secret *out, struct err *err)
-{
-	struct scheme_gen g = {
-	    .user = job->q.vars.v[VAR_USER], .salt = job->q.salt, .prepare = as->password_precis};
-	*err = (struct err){0};
-	return scheme_convert(
-	    hash, arena_cstr(&job->arena, job->q.scheme), &g, &job->arena, out, err);
-}
-
-static void convert(const struct asker *as, struct job *job)
-{
-	struct secret out = SECRET_NULL;
-	if (verifier_find(job, &out)) {
-		asker_answer(job, VERDICT_OK);
-		job->answer.credential = out;
-		return;
-	}
-	if (!secret_is_set(job->ask.entry.password)) {
-		asker_answer(job, VERDICT_NO_SCHEME);
-		job->answer.detail = arena_printf(&job->arena,
-		    "Requested %.*s scheme, but we have a NULL password", SPAN_ARG(job->q.scheme));
-		return;
-	}
-	if (!parse_hashes(as, job))
-		return;
-	struct err err = {0};
-	enum verdict v = convert_hash(as, job, &job->hash, &out, &err);
-	/* of several passwords the first that is, or can be made, what is wanted */
-	for (size_t i = 0; i < job->more_count && v == VERDICT_NO_SCHEME; i++)
-		v = convert_hash(as, job, &job->more[i].hash, &out, &err);
-	job->ask.err = err;
-	asker_answer(job, v);
-	if (v == VERDICT_OK)
-		job->answer.credential = out;
-}
-
-static bool credential(struct asker *as, void *state, struct job *job)
-{
-	if ((as->can & CAN_SHOW) == 0)
-		return no_lookups(job);
-	enum verdict v = asker_driver(as, state, job, ASK_PASSDB);
-	asker_take_passwords(as, job);
-	if (v == VERDICT_OK && fields_has(&job->ask.entry.fields, "noauthenticate"))
-		v = VERDICT_NEXT;
-	if (v == VERDICT_OK && job->q.scheme.len > 0)
-		convert(as, job);
-	else
-		asker_answer(job, v);
 	return true;
 }
 
@@ -506,7 +459,7 @@ bool asker_ask(struct asker *as, void *state, struct job *job)
 	case CHANNEL_VERIFY:
 		return verify(as, state, job);
 	case CHANNEL_CREDENTIAL:
-		return credential(as, state, job);
+		return asker_credential(as, state, job);
 	case CHANNEL_USERDB:
 		return userdb(as, state, job);
 	case CHANNEL_STORE:

@@ -52,6 +52,7 @@ struct job {
 	bool rehash;	      /* the stored hash is weak: after the answer, make a better one */
 	bool after;	      /* that is under way; nobody waits for it */
 	bool dummy;	      /* only to spend the time: the user is unknown */
+	bool makes;	      /* not to compare but to make a credential of */
 	bool only_names;      /* answered but for names that are to be numbers */
 	unsigned passed_over; /* how often others went first for want of memory */
 	bool asked;	      /* .ask has the driver's answer already, which is .verdict */
@@ -134,6 +135,7 @@ struct asker {
 	/* which hashes the users here have, so that an unknown user costs the same */
 	pthread_mutex_t kinds_lock;
 	struct hash_kind kinds[8];
+	_Atomic int made; /* credentials that had to be made outweigh those that were stored */
 	struct rehash rehash;
 };
 
@@ -145,6 +147,13 @@ bool asker_ask(struct asker *as, void *state, struct job *job) MUST_CHECK;
 void asker_ask_ahead(struct asker *as, void *state, struct job *const *jobs, size_t count);
 /* Compares job->hash and completes the answer. */
 void asker_hash(struct asker *as, struct job *job);
+
+/* ---- worker-credential.c: what a mechanism computes with ---- */
+
+/* As asker_ask(). */
+bool asker_credential(struct asker *as, void *state, struct job *job) MUST_CHECK;
+/* In a hash lane: makes what was slow to make, for an unknown user for nothing. */
+void asker_make_credential(struct asker *as, struct job *job);
 
 /* ---- worker-store.c: another password in the place of a stored one ---- */
 
@@ -172,13 +181,16 @@ bool verifier_is_missing(struct job *job);
 struct secret verifier_make(
     struct secret password, struct secret stored, struct arena *a, struct err *err);
 
-/* ---- inside of worker-ask.c, for worker-store.c ---- */
+/* ---- inside of worker-ask.c, for worker-store.c and worker-credential.c ---- */
 
 enum verdict asker_driver(
     const struct asker *as, void *state, struct job *job, enum question_kind kind);
 /* Fields with passwords in them become the entry's. */
 void asker_take_passwords(const struct asker *as, struct job *job);
 void asker_answer(struct job *job, enum verdict v);
+/* All stored passwords taken apart; false: answered, they cannot be read. */
+bool asker_parse(const struct asker *as, struct job *job) MUST_CHECK;
+bool asker_no_lookups(struct job *job); /* answers that this driver has none; always true */
 
 /* ---- worker-names.c: names in an answer become numbers ---- */
 

@@ -161,6 +161,33 @@ static void test_credential(void **state)
 	assert_false(secret_is_set(an.credential));
 }
 
+/* What is slow to make is made in a lane, with the salt of the question. */
+static void test_credential_that_is_slow_to_make(void **state)
+{
+	struct kit *k = *state;
+	start_users(k);
+	for (int i = 0; i < 3; i++) {
+		struct buffer b = {0};
+		struct channel_question q = {.serial = 5, .ask = CHANNEL_CREDENTIAL};
+		q.vars.v[VAR_USER] = SPAN_LIT("tim");
+		q.scheme = SPAN_LIT("SCRAM-SHA-256");
+		q.salt = SPAN_LIT("0123456789abcdef");
+		channel_put_ask(&b, &q, k->hello.needs);
+		kit_send(k, &b);
+		struct channel_answer an = kit_answer(k);
+		assert_int_equal(an.verdict, VERDICT_OK);
+		assert_true(
+		    span_starts(secret_reveal(an.credential), "4096,MDEyMzQ1Njc4OWFiY2RlZg==,"));
+		an = ask_with(k, CHANNEL_CREDENTIAL, "nobody", "SCRAM-SHA-256", 0);
+		assert_int_equal(an.verdict, VERDICT_UNKNOWN_USER);
+		assert_false(secret_is_set(an.credential));
+		an = ask_with(k, CHANNEL_CREDENTIAL, "slow", "SCRAM-SHA-1", 0);
+		assert_int_equal(an.verdict, VERDICT_NO_SCHEME);
+		assert_detail(an, "Requested SCRAM-SHA-1 scheme, but we have only SHA512-CRYPT");
+		assert_false(secret_is_set(an.credential));
+	}
+}
+
 static void test_bad_hashes(void **state)
 {
 	struct kit *k = *state;
@@ -524,6 +551,7 @@ int main(void)
 	    T(test_fields),
 	    T(test_flags),
 	    T(test_credential),
+	    T(test_credential_that_is_slow_to_make),
 	    T(test_bad_hashes),
 	    T(test_memory_limit),
 	    T(test_memory_shared),
