@@ -39,7 +39,8 @@ static bool failed(struct breaker *b, struct span why, int64_t now_ms)
 	b->open = true;
 	b->since_ms = now_ms;
 	rest(b, now_ms);
-	log_error("%s: the backend is down, logins are put off until it is back: %s", b->name, b->why);
+	log_error(
+	    "%s: the backend is down, logins are put off until it is back: %s", b->name, b->why);
 	return true;
 }
 

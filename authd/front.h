@@ -9,6 +9,7 @@
 #include <event2/event_struct.h>
 #include <sys/queue.h>
 
+#include "authd/exclusive.h"
 #include "authd/fake.h"
 #include "base/buffer.h"
 #include "base/wheel.h"
@@ -43,6 +44,7 @@ struct front {
 	uint32_t last_connect_uid; /* CUID */
 	int64_t started;	   /* unix time */
 	struct fakes fakes;
+	struct request *exclusive[EXCLUSIVE_BUCKETS]; /* see exclusive.h */
 	bool draining;
 	bool finished; /* leave the loop */
 };

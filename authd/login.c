@@ -11,6 +11,7 @@
 #include <sodium.h>
 #include <time.h>
 
+#include "authd/exclusive.h"
 #include "authd/extra-fields.h"
 #include "authd/passdb.h"
 #include "authd/username.h"
@@ -224,6 +225,12 @@ static void ask_passdbs(struct request *r, const char *scheme)
 		return;
 	if (scheme == NULL && !password_is_legal(r->io.password)) {
 		end_refused(r, "Attempted login with password having illegal chars");
+		return;
+	}
+	if ((r->mech->flags & MECH_ONE_AT_A_TIME) != 0 && !exclusive_take(r)) {
+		auth_log_outage(r, "exclusive",
+		    SPAN_LIT("another such login of this user is under way; told to try again"));
+		end_internal(r);
 		return;
 	}
 	if (scheme != NULL) {

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 
 #include "authd/ask.h"
+#include "authd/exclusive.h"
 #include "authd/login.h"
 #include "authd/lookup.h"
 #include "authd/passdb.h"
@@ -247,6 +248,7 @@ void request_free(struct request *r)
 	struct generation *g = r->generation;
 	if (r->state == REQUEST_DELAY)
 		login_log_end(r); /* decided, but nobody is left to tell */
+	exclusive_give(r);
 	ask_forget(r);
 	request_set_state(r, REQUEST_DONE);
 	front_timer_stop(c->front, &r->timer);

@@ -108,6 +108,10 @@ struct request {
 	    *field_failure; /* why the fields of the passdb at hand refuse; NULL: they do not */
 	bool computes;	    /* the mechanism was given a credential, a real one or a fake */
 	struct span salt;   /* to make the credential with when only the plaintext is stored */
+	/* what exclusive.c holds */
+	struct request *next_exclusive, **exclusive_bucket;
+	struct span exclusive_name;
+	bool is_exclusive;
 	struct secret credential;
 	/* who gave it, under which name: where the mechanism's new one goes */
 	const struct config_db *credential_db;

@@ -26,8 +26,9 @@ enum mech_flags {	       /* in the order in which MECH lines list them */
 	MECH_ALLOW_NUL = 1 << 16, /* messages may hold NUL bytes */
 	MECH_SERVER_FIRST =
 	    1 << 17, /* the server speaks first: no initial response is waited for */
-	MECH_NEEDS_VERIFY = 1 << 18, /* needs a passdb that can check a plaintext password */
-	MECH_NEEDS_LOOKUP = 1 << 19, /* needs a passdb that can show credentials */
+	MECH_NEEDS_VERIFY = 1 << 18,  /* needs a passdb that can check a plaintext password */
+	MECH_NEEDS_LOOKUP = 1 << 19,  /* needs a passdb that can show credentials */
+	MECH_ONE_AT_A_TIME = 1 << 20, /* of a user's exchanges (RFC 2289 section 9) */
 };
 
 /* What the step wants next. Zero is failure. */

@@ -289,7 +289,8 @@ enum verdict scheme_convert(const struct scheme_hash *h, const char *wanted,
 		*out = plain;
 	else if (target != NULL && same_family(target, h->scheme))
 		*out = h->raw;
-	else if (target != NULL && secret_is_set(plain) && prepare(target, g, &plain, a, err))
+	else if (target != NULL && target != &scheme_otp && secret_is_set(plain) &&
+		 prepare(target, g, &plain, a, err))
 		*out = target->generate(g, plain, a, err);
 	if (secret_is_set(*out))
 		return VERDICT_OK;
