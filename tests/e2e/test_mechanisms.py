@@ -1,0 +1,191 @@
+"""Mechanisms that compute, with other people's clients through real Postfix and real Dovecot."""
+
+import imaplib
+import os
+import poplib
+import smtplib
+import ssl
+import subprocess
+
+import pytest
+
+from lib import authserver, maildovecot, postfix, proc, users
+
+pytestmark = pytest.mark.authd_only("Dovecot's own auth is not what is tested here")
+MECHS = ("plain cram-md5 digest-md5 scram-sha-1 scram-sha-256 scram-sha-512 scram-sha-256-plus "
+         "external anonymous apop")
+TEXT = """
+auth_mechanisms = %s
+auth_ssl_username_from_cert = yes
+auth_anonymous_username = guest
+passdb {
+  driver = passwd-file
+  args = @passwd@
+}
+userdb {
+  driver = passwd-file
+  args = @passwd@
+}
+""" % MECHS
+USER, SECRET = "alice", "alice-Tourmaline3"
+COMPUTING = ["CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"]
+
+
+def new_server(listeners):
+    server = authserver.standard(text=TEXT, listeners=listeners)
+    home = os.path.join(server.mail, "%s")
+    for name in (USER, "cert", "guest"):
+        os.makedirs(home % name)
+        os.chown(home % name, users.UID, users.GID)
+    where = ":%d:%d::%s::" % (users.UID, users.GID, home)
+    with open(server.passwd, "a") as f:
+        f.write(("alice:{PLAIN}" + SECRET + where + "\n") % USER)
+        f.write(("cert:" + where + "nopassword=y\n") % "cert")
+        f.write(("guest:{PLAIN}x" + where + "\n") % "guest")
+    return server.start()
+
+
+@pytest.fixture(scope="module")
+def smtp():
+    """A Postfix that also lets in who is anonymous, and the server that it asks."""
+    mail = postfix.Postfix()
+    with open(os.path.join(mail.dir, "main.cf"), "a") as f:
+        f.write("smtpd_sasl_security_options =\n")
+    server = new_server([authserver.Listener(mail.socket, 0o660, "postfix", "postfix")])
+    mail.start()
+    yield mail
+    mail.stop()
+    server.stop()
+
+
+def certificate(where, name):
+    made = proc.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                     "-subj", "/CN=" + name, "-keyout", os.path.join(where, name + ".key"),
+                     "-out", os.path.join(where, name + ".pem")])
+    assert made.returncode == 0, made.stderr
+
+
+@pytest.fixture(scope="module")
+def imap():
+    """A Dovecot with TLS that asks for client certificates, and the server in its auth's seat."""
+    mail = maildovecot.MailDovecot("same")
+    for name in ("server", "cert"):
+        certificate(mail.dir, name)
+    with open(mail.config, "a") as f:
+        f.write("""
+ssl = yes
+ssl_cert = <{0}/server.pem
+ssl_key = <{0}/server.key
+ssl_ca = <{0}/cert.pem
+ssl_verify_client_cert = yes
+ssl_require_crl = no
+auth_ssl_username_from_cert = yes
+""".format(mail.dir))
+    mail.start()
+    server = new_server(mail.listeners())
+    yield mail
+    mail.stop()
+    server.stop()
+
+
+def gsasl(how, port, mech, user, password, *more):
+    """GNU SASL's client; True: it got in."""
+    made = subprocess.run(
+        ["gsasl", how, "--no-starttls", "--connect=127.0.0.1:%d" % port, "-m", mech, "-a", user,
+         "-p", password, "--quality-of-protection=qop-auth", *more],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    return made.returncode == 0, made.stdout.decode(errors="replace")
+
+
+@pytest.mark.parametrize("mech", COMPUTING)
+def test_gsasl_through_postfix(smtp, mech):
+    good, said = gsasl("--smtp", smtp.port, mech, USER, SECRET)
+    assert good, said
+    good, said = gsasl("--smtp", smtp.port, mech, USER, users.WRONG)
+    assert not good and "535" in said, said
+    unknown, said_unknown = gsasl("--smtp", smtp.port, mech, "nobody-here", SECRET)
+    assert not unknown and "535" in said_unknown
+
+
+@pytest.mark.parametrize("mech", COMPUTING)
+def test_gsasl_through_dovecot(imap, mech):
+    good, said = gsasl("--imap", imap.imap, mech, USER, SECRET)
+    assert good, said
+    good, said = gsasl("--imap", imap.imap, mech, USER, users.WRONG)
+    assert not good and "AUTHENTICATIONFAILED" in said, said
+    good, said = gsasl("--imap", imap.imap, mech, "nobody-here", SECRET)
+    assert not good and "AUTHENTICATIONFAILED" in said, said
+
+
+@pytest.mark.parametrize("mech", ["CRAM-MD5", "DIGEST-MD5"])
+def test_swaks_through_postfix(smtp, mech):
+    def swaks(password):
+        return subprocess.run(
+            ["swaks", "--server", "127.0.0.1", "--port", str(smtp.port), "--auth", mech,
+             "--auth-user", USER, "--auth-password", password, "--quit-after", "AUTH"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    made = swaks(SECRET)
+    assert made.returncode == 0 and b"235" in made.stdout, made.stdout.decode()
+    made = swaks(users.WRONG)
+    assert made.returncode != 0 and b"535" in made.stdout, made.stdout.decode()
+
+
+def test_python_cram_md5(smtp, imap):
+    with smtp.smtp() as s:
+        s.user, s.password = USER, SECRET
+        assert s.auth("CRAM-MD5", s.auth_cram_md5)[0] == 235
+        with smtp.smtp() as other:
+            other.user, other.password = USER, users.WRONG
+            with pytest.raises(smtplib.SMTPAuthenticationError):
+                other.auth("CRAM-MD5", other.auth_cram_md5)
+    with imaplib.IMAP4("127.0.0.1", imap.imap, timeout=60) as c:
+        assert c.login_cram_md5(USER, SECRET)[0] == "OK"
+
+
+def test_channel_binding_is_not_offered_where_nobody_can_bind(smtp, imap):
+    with smtp.smtp() as s:
+        offered = s.esmtp_features["auth"].split()
+    with imaplib.IMAP4("127.0.0.1", imap.imap, timeout=60) as c:
+        offered += [word[5:] for word in c.capabilities if word.startswith("AUTH=")]
+    assert offered.count("SCRAM-SHA-256") == 2
+    assert not [mech for mech in offered if mech.endswith("PLUS") or mech == "APOP"]
+
+
+def test_gsasl_anonymous_through_postfix(smtp):
+    made = subprocess.run(
+        ["gsasl", "--smtp", "--no-starttls", "--connect=127.0.0.1:%d" % smtp.port, "-m", "ANONYMOUS",
+         "-n", "trace@example.com"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, timeout=60)
+    assert made.returncode == 0, made.stdout.decode()
+
+
+def test_apop_through_dovecot(imap):
+    c = poplib.POP3("127.0.0.1", imap.pop3, timeout=60)
+    assert c.apop(USER, SECRET).startswith(b"+OK")
+    c.quit()
+    for user, password in ((USER, users.WRONG), ("nobody-here", SECRET)):
+        c = poplib.POP3("127.0.0.1", imap.pop3, timeout=60)
+        with pytest.raises(poplib.error_proto, match="AUTH"):
+            c.apop(user, password)
+        c.close()
+
+
+def tls_session(imap, certified):
+    context = ssl.create_default_context(cafile=os.path.join(imap.dir, "server.pem"))
+    context.check_hostname = False
+    if certified:
+        context.load_cert_chain(os.path.join(imap.dir, "cert.pem"), os.path.join(imap.dir, "cert.key"))
+    c = imaplib.IMAP4("127.0.0.1", imap.imap, timeout=60)
+    c.starttls(context)
+    return c
+
+
+def test_external_through_dovecot_with_a_client_certificate(imap):
+    with tls_session(imap, True) as c:
+        assert c.authenticate("EXTERNAL", lambda challenge: b"")[0] == "OK"
+    with tls_session(imap, True) as c:
+        with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+            c.authenticate("EXTERNAL", lambda challenge: USER.encode())
+    with tls_session(imap, False) as c:
+        with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+            c.authenticate("EXTERNAL", lambda challenge: b"")
