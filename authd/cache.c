@@ -288,15 +288,17 @@ bool cache_answer(struct cache *c, const struct cache_key *key, const struct cha
 static bool is_to_keep(const struct cache *c, const struct cache_key *key,
     const struct channel_question *q, const struct channel_answer *an)
 {
-	/* a credential is a password, or as good as one */
+	/* a credential is a password, or as good as one; and were the lack of one remembered, a
+	   challenge would come sooner for a user who does not exist */
 	bool credential = q->ask == CHANNEL_CREDENTIAL && q->scheme.len > 0;
-	if (q->ask == CHANNEL_LIST || secret_is_set(an->credential) || an->keep_ms < 0)
+	if (q->ask == CHANNEL_LIST || credential || secret_is_set(an->credential) ||
+	    an->keep_ms < 0)
 		return false;
 	if (an->verdict == VERDICT_UNKNOWN_USER)
 		/* a query that compares the password itself finds nobody when it is wrong */
 		return c->limits.negative_ttl_ms > 0 &&
 		       !(key->reads_password && q->ask == CHANNEL_VERIFY);
-	return an->verdict == VERDICT_OK && !credential;
+	return an->verdict == VERDICT_OK;
 }
 
 /*

@@ -13,8 +13,11 @@
 
 static const struct setting auth_rows[] = {
     ROW(mechanisms, WORDS, "auth_mechanisms", "plain",
-	"SASL mechanisms offered to clients, in this order. Only the top level's counts."),
-    ROW(realms, WORDS, "auth_realms", "", "Realms offered by mechanisms that know realms."),
+	"SASL mechanisms offered to clients, in this order. Only the top level's counts. See "
+	"MECHANISMS in authd.conf(5)."),
+    ROW(realms, WORDS, "auth_realms", "",
+	"Realms that DIGEST-MD5 offers. What a client chooses becomes user@realm, if its user name "
+	"has no @."),
     ROW(default_realm, STRING, "auth_default_realm", "",
 	"Appended as @realm to user names without one.", .old_name = "auth_default_domain"),
     ROW(username_chars, STRING, "auth_username_chars",
@@ -57,7 +60,8 @@ static const struct setting auth_rows[] = {
     ROW(ssl_require_client_cert, BOOL, "auth_ssl_require_client_cert", "no",
 	"Refuse clients that did not show a valid TLS certificate."),
     ROW(ssl_username_from_cert, BOOL, "auth_ssl_username_from_cert", "no",
-	"Take the user name from the client's TLS certificate."),
+	"Take the user name from the client's TLS certificate, whatever the client says; "
+	"EXTERNAL needs it."),
     ROW(proxy_self, WORDS, "auth_proxy_self", "",
 	"Further addresses of this machine, for proxy_maybe."),
     ROW(allow_weak_schemes, BOOL, "auth_allow_weak_schemes", "no",

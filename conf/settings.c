@@ -160,7 +160,10 @@ const struct setting_table service_settings_table =
 
 #define TYPES                                                                                      \
 	"What is spoken there: auth, auth-legacy, login, master, userdb, token or token-login. "   \
-	"Empty: decided by what follows the last \"-\" of the name."
+	"Empty: decided by what follows the last \"-\" of the name. Written out, auth and login "  \
+	"speak as Dovecot 2.4 does: they wait for the client's version before they offer "         \
+	"mechanisms, those with channel binding among them. All others speak at once, as Exim "    \
+	"needs it."
 #define DEADLINE                                                                                   \
 	"How long the client waits for an answer at most; no delay and no lookup takes longer. "   \
 	"0: "                                                                                      \

@@ -188,6 +188,8 @@ static void test_what_is_not_kept(void **state UNUSED)
 	q.scheme = SPAN_LIT("PLAIN");
 	keep_question(&q, an); /* a scheme was asked for: no yes is harmless */
 	assert_false(has_question(&q, CACHE_FRESH));
+	keep_question(&q, answer(VERDICT_UNKNOWN_USER)); /* nor is a no */
+	assert_false(has_question(&q, CACHE_FRESH));
 	an.credential = secret_of(SPAN_LIT("secret"));
 	keep_question(&q, an);
 	assert_false(has_question(&q, CACHE_FRESH));
