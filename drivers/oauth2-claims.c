@@ -9,6 +9,7 @@
 #include <time.h>
 
 enum { FIELDS_MAX = 200, DEPTH_MAX = 4 };
+#define SECONDS_MAX UINT64_C(1000000000000000)
 
 enum verdict oauth2_refuse(struct oauth2_token *t, const char *fmt, ...)
 {
@@ -24,29 +25,47 @@ enum verdict oauth2_refuse(struct oauth2_token *t, const char *fmt, ...)
 
 /* ---- time ---- */
 
-/* Seconds since 1970 (RFC 7519 section 2). false: it is there and makes no sense. */
-static bool read_time(const json_t *claims, const char *name, bool *given, int64_t *out)
+/*
+ * Seconds (RFC 7519 section 2). false: it is there and makes no sense. Some
+ * providers answer with numbers in quotation marks; in a token that is wrong.
+ */
+static bool read_time(
+    const json_t *claims, const char *name, bool quoted, bool *given, int64_t *out)
 {
 	const json_t *v = json_object_get(claims, name);
+	uint64_t n;
 	*given = v != NULL && !json_is_null(v);
 	if (!*given)
 		return true;
+	if (quoted && json_is_string(v)) {
+		if (!span_to_u64(span_of(json_string_value(v)), &n) || n > SECONDS_MAX)
+			return false;
+		*out = (int64_t)n;
+		return true;
+	}
 	double d = json_number_value(v);
 	/* also keeps what comes out far from overflowing */
-	if (!json_is_number(v) || !(d >= 0) || d > 1e15)
+	if (!json_is_number(v) || !(d >= 0) || d > (double)SECONDS_MAX)
 		return false;
 	*out = (int64_t)d;
 	return true;
 }
 
-static enum verdict check_times(struct oauth2_token *t, const json_t *claims, bool end_wanted)
+static void note_end(struct oauth2_token *t, int64_t end)
 {
-	int64_t exp = 0, nbf = 0, iat = 0, now = (int64_t)time(NULL);
-	bool has_exp, has_nbf, has_iat;
-	if (!read_time(claims, "exp", &has_exp, &exp) ||
-	    !read_time(claims, "nbf", &has_nbf, &nbf) || !read_time(claims, "iat", &has_iat, &iat))
+	if (t->expires == 0 || end < t->expires)
+		t->expires = end;
+}
+
+static enum verdict check_times(struct oauth2_token *t, const json_t *claims, bool verified_here)
+{
+	int64_t exp = 0, nbf = 0, iat = 0, left = 0, now = (int64_t)time(NULL);
+	bool quoted = !verified_here, has_exp, has_nbf, has_iat, has_left;
+	if (!read_time(claims, "exp", quoted, &has_exp, &exp) ||
+	    !read_time(claims, "nbf", quoted, &has_nbf, &nbf) ||
+	    !read_time(claims, "iat", quoted, &has_iat, &iat))
 		return oauth2_refuse(t, "exp, nbf or iat of the token is no time");
-	if (!has_exp && end_wanted)
+	if (!has_exp && verified_here)
 		return oauth2_refuse(t, "the token has no end (exp)");
 	if (has_exp && now - exp >= OAUTH2_GRACE_S)
 		return oauth2_refuse(t, "the token has expired");
@@ -54,8 +73,11 @@ static enum verdict check_times(struct oauth2_token *t, const json_t *claims, bo
 		return oauth2_refuse(t, "the token is not valid yet");
 	if (has_iat && iat - now > OAUTH2_GRACE_S)
 		return oauth2_refuse(t, "the token was issued in the future");
-	if (has_exp && (t->expires == 0 || exp < t->expires))
-		t->expires = exp;
+	if (has_exp)
+		note_end(t, exp);
+	/* what tokeninfo has instead */
+	if (!verified_here && read_time(claims, "expires_in", true, &has_left, &left) && has_left)
+		note_end(t, now + left);
 	return VERDICT_OK;
 }
 

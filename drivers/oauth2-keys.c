@@ -34,7 +34,7 @@ struct oauth2_keys {
 	pthread_mutex_t lock;	  /* of all below; held for a moment */
 	pthread_mutex_t fetching; /* one lane at a time asks for the keys */
 	struct key_set *now;
-	struct stat file;   /* as it was when .now was read */
+	struct stat file;   /* as it was when .now was read; of whoever holds .fetching */
 	int64_t tried_ms;   /* 0: never */
 	int64_t fetched_ms; /* when .now came */
 	bool failed;	    /* the last time */
@@ -101,6 +101,17 @@ static void set_replace(struct oauth2_keys *k, struct key_set *s, const struct e
 	set_release(old);
 	if (s == NULL)
 		log_error("oauth2: local_validation_jwks: %s", why->text);
+}
+
+/* Did it work the last time? Else *err. */
+static bool is_good(struct oauth2_keys *k, struct err *err)
+{
+	pthread_mutex_lock(&k->lock);
+	bool good = !k->failed;
+	if (!good)
+		*err = k->why;
+	pthread_mutex_unlock(&k->lock);
+	return good;
 }
 
 /* ---- shared by all lanes ---- */
@@ -186,19 +197,15 @@ static bool follow_file(struct oauth2_keys *k, struct arena *a, struct err *err)
 {
 	struct stat st = {0};
 	struct err why = {0};
+	/* nobody goes on with the old ones while another lane reads the new */
+	pthread_mutex_lock(&k->fetching);
 	bool there = stat(k->set->jwks, &st) == 0;
-	pthread_mutex_lock(&k->lock);
-	bool same = there && k->tried_ms != 0 && is_same_file(&st, &k->file);
-	k->file = st;
-	pthread_mutex_unlock(&k->lock);
-	if (!same)
+	if (!there || k->tried_ms == 0 || !is_same_file(&st, &k->file)) {
+		k->file = st;
 		set_replace(k, read_set(k->set->jwks, a, &why), &why);
-	pthread_mutex_lock(&k->lock);
-	bool good = !k->failed;
-	if (!good)
-		*err = k->why;
-	pthread_mutex_unlock(&k->lock);
-	return good;
+	}
+	pthread_mutex_unlock(&k->fetching);
+	return is_good(k, err);
 }
 
 /* ---- a URL ---- */
@@ -262,12 +269,7 @@ static bool refresh(struct oauth2_keys *k, struct oauth2_http *http, int64_t dea
 	if (is_allowed(k))
 		set_replace(k, fetch_set(k, http, deadline_ms, a, &why), &why);
 	pthread_mutex_unlock(&k->fetching);
-	pthread_mutex_lock(&k->lock);
-	bool good = !k->failed;
-	if (!good)
-		*err = k->why;
-	pthread_mutex_unlock(&k->lock);
-	return good;
+	return is_good(k, err);
 }
 
 /* The old ones will do meanwhile: no login waits long for this. */

@@ -86,18 +86,43 @@ introspection_url = http://127.0.0.1:1/
 tokeninfo_url = {url}/.well-known/openid-configuration?token=
 username_attribute = nothing
 """,
+    "tls": """
+tokeninfo_url = https://localhost:{tls}/tokeninfo?access_token=
+tls_ca_cert_file = {provider}/cert.pem
+""",
+    "trusting": """
+tokeninfo_url = https://127.0.0.1:{tls}/tokeninfo?access_token=
+tls_allow_invalid_cert = yes
+""",
+    "unknownca": """
+tokeninfo_url = https://localhost:{tls}/tokeninfo?access_token=
+""",
+    "othername": """
+tokeninfo_url = https://127.0.0.1:{tls}/tokeninfo?access_token=
+tls_ca_cert_file = {provider}/cert.pem
+""",
+    "huge": """
+tokeninfo_url = {url}/huge?access_token=
+""",
+    "list": """
+tokeninfo_url = {url}/list?access_token=
+""",
+    "broken": """
+tokeninfo_url = {url}/broken?access_token=
+""",
     "redirect": """
 tokeninfo_url = {url}/moved?access_token=
 """,
 }
 SIGNED = {"jwks", "slowjwks", "file"}
-OPAQUE = {"post", "get", "tokeninfo", "userinfo"}
+OPAQUE = {"post", "get", "tokeninfo", "userinfo", "tls", "trusting"}
 
 
-def settings(name, directory, url):
-    text = COMMON + FORMS[name]
+def settings(name, directory, provider):
+    text = (COMMON + FORMS[name]).format(
+        dir=directory, url=provider.url, tls=provider.tls_port, provider=provider.dir)
     last = {}
-    for line in text.format(dir=directory, url=url).split("\n"):
+    for line in text.split("\n"):
         if "=" in line:
             last[line.split("=")[0].strip()] = line
     return "\n".join(last.values()) + "\n"
@@ -131,7 +156,7 @@ class World:
         for name in FORMS:
             path = "%s/%s.conf.ext" % (directory, name)
             with open(path, "w") as f:
-                f.write(settings(name, directory, self.provider.url))
+                f.write(settings(name, directory, self.provider))
             # Dovecot's and Postfix's logins have their keys from a URL
             for protocol in [name] + (["imap", "smtp"] if name == "jwks" else []) + (
                     ["pop3"] if name == "post" else []):
@@ -334,9 +359,10 @@ def test_passwords_for_a_grant(world):
 # ---- when nobody can tell ----
 
 
-@pytest.mark.parametrize("form", ["nobody", "wrongclient", "redirect", "nojson"])
+@pytest.mark.parametrize("form", [
+    "nobody", "wrongclient", "redirect", "nojson", "unknownca", "othername", "huge", "list", "broken"])
 def test_what_is_not_the_tokens_fault(world, form):
-    """Nobody there, authd's own secret refused, a redirect, an answer of another kind."""
+    """Nobody there, or somebody else, authd's own secret refused, a redirect, an answer of another kind."""
     for mech in MECHS:
         assert status(world, form, world.token("post"), mech=mech) == "temp_fail"
     if form == "redirect":
@@ -441,7 +467,11 @@ def test_rotated_keys(world):
     with open(world.server.dir + "/new", "wb") as f:
         f.write(world.provider.jwks())
     os.rename(world.server.dir + "/new", world.server.dir + "/jwks.json")
-    assert status(world, "file", new) == "OK" and status(world, "file", old) == "invalid_token"
+    with world.server.client() as c:  # all lanes at once: no one is judged by the old file
+        asked = [c.start("XOAUTH2", "final-resp-ok", resp=response("XOAUTH2", "tim", new), service="file")
+                 for _ in range(32)]
+        assert {c.reply().cmd for _ in asked} == {"OK"}
+    assert status(world, "file", old) == "invalid_token"
 
 
 # ---- the cache ----
@@ -455,14 +485,16 @@ def test_the_cache(world):
     proc.wait_for("the cache", lambda: status(world, "post", world.token("post")) == "OK" and
                   "(cache)" in cached_path(world, world.token("post", expires_in=600)))
     token, short = world.token("post"), world.token("post", expires_in=2)
-    until = time.monotonic() + 2
+    until = time.monotonic() + 2  # in both forms: exp, and expires_in
     assert status(world, "post", token, user="bob") == "invalid_token"
     assert status(world, "post", token) == "OK" and status(world, "post", short) == "OK"
+    assert status(world, "tokeninfo", short) == "OK"
     bob = world.token("post", user="bob")
     assert status(world, "post", bob, user="bob") == "OK"  # "not bob's" is not kept as "no such user"
     assert "(cache)" in cached_path(world, token)
     time.sleep(max(0, until + 1 - time.monotonic()))
     assert status(world, "post", short) == "invalid_token"
+    assert status(world, "tokeninfo", short) == "invalid_token"
 
 
 def cached_path(world, token):

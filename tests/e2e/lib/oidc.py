@@ -11,7 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from . import authserver, proc
+from . import authserver, postfix, proc
 
 SOURCE = os.path.join(authserver.ROOT, "tests", "e2e", "oidc")
 CLIENT = ("authd", "authd-s3cret/+&")  # introspects
@@ -38,19 +38,20 @@ def installed():
 class Provider:
     def __init__(self, users):
         self.dir = proc.new_dir("o")
-        self.port = proc.free_port()
+        self.port, self.tls_port = proc.free_port(), proc.free_port()
         self.url = "http://127.0.0.1:%d" % self.port
         self.daemon = None
         os.symlink(os.path.join(installed(), "node_modules"), os.path.join(self.dir, "node_modules"))
         shutil.copy(os.path.join(SOURCE, "provider.mjs"), self.dir)
         shutil.copy(os.path.join(SOURCE, "package.json"), self.dir)
+        postfix.make_certificate(self.dir, "localhost")
         with open(os.path.join(self.dir, "users.json"), "w") as f:
             json.dump(users, f)
 
     def start(self, kid="first"):
         """New keys at each start; opaque tokens of before are forgotten."""
         log = os.path.join(self.dir, "provider.log")
-        self.daemon = proc.Daemon(["node", "provider.mjs", str(self.port), kid], log, cwd=self.dir)
+        self.daemon = proc.Daemon(["node", "provider.mjs", str(self.port), str(self.tls_port), kid], log, cwd=self.dir)
         proc.wait_for("the provider", lambda: proc.port_open(self.port) or not self.daemon.running(), 60)
         if not self.daemon.running():
             with open(log) as f:

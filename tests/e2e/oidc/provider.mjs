@@ -1,12 +1,13 @@
 // An OpenID provider for the tests: the npm package oidc-provider with two clients, a password grant
 // (made here, the package has none) and a tokeninfo endpoint as older providers have it.
-// usage: node provider.mjs PORT KID   The keys are made anew at each start and named KID-ALG.
+// usage: node provider.mjs PORT TLSPORT KID   The keys are made anew at each start and named KID-ALG.
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:https';
 
 import Provider, { errors } from 'oidc-provider';
 import { exportJWK, generateKeyPair } from 'jose';
 
-const [port, kid] = process.argv.slice(2);
+const [port, tlsPort, kid] = process.argv.slice(2);
 const issuer = `http://127.0.0.1:${port}`;
 const users = JSON.parse(readFileSync(new URL('users.json', import.meta.url)));
 
@@ -67,7 +68,10 @@ provider.registerGrantType('password', passwordGrant,
 
 provider.use(async (ctx, next) => {
   if (ctx.path === '/moved') return ctx.redirect(`/tokeninfo?${ctx.querystring}`);
-  if (ctx.path !== '/tokeninfo') return next();
+  if (ctx.path === '/huge') ctx.body = { email: 'tim', scope: 'mail', huge: 'x'.repeat(100000) };
+  if (ctx.path === '/list') ctx.body = ['tim'];
+  if (ctx.path === '/broken') ctx.throw(500);
+  if (ctx.path !== '/tokeninfo') return ctx.body ? undefined : next();
   const token = await provider.AccessToken.find(String(ctx.query.access_token));
   ctx.status = token?.isValid ? 200 : 400;
   ctx.body = token?.isValid
@@ -76,4 +80,7 @@ provider.use(async (ctx, next) => {
   return undefined;
 });
 
+const file = (name) => readFileSync(new URL(name, import.meta.url));
+createServer({ cert: file('cert.pem'), key: file('key.pem') }, provider.callback())
+  .listen(Number(tlsPort), '127.0.0.1');
 provider.listen(Number(port), '127.0.0.1');
