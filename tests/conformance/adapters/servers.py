@@ -1,9 +1,9 @@
-"""Drivers whose users a server has: imap, ldap, sql."""
+"""Drivers whose users a server has: imap, ldap, oauth2, sql."""
 
 import os
 
 from kit import Adapter, escaped, ssha256, write
-from lib import imap, ldap, sql
+from lib import imap, ldap, oidc, sql
 
 
 class Imap(Adapter):
@@ -90,6 +90,34 @@ class LdapBindDn(Ldap):
 
     def dn(self, number, user):
         return ldap.user_dn(user.name.decode())
+
+
+class OAuth2(Adapter):
+    """Passwords that an OpenID provider takes, in exchange for a token."""
+
+    name = "oauth2 grant"
+    driver = "oauth2"
+    args = "@dir@/oauth2.conf.ext"
+    cannot = {
+        "show": "a provider judges, it shows nothing",
+        "userdb": "a provider judges, it shows nothing",
+        "list": "a provider judges, it shows nothing",
+        "no password": "a provider judges, it shows nothing",
+        "no home": "a provider judges, it shows nothing",
+        "twice": "a provider judges, it shows nothing",
+        "double": "the provider's users are an object, by name",
+    }
+    utf8_only = True
+
+    def start(self, users):
+        self.provider = oidc.Provider({u.name.decode(): u.password.decode() for u in users}).start()
+        write(os.path.join(self.dir, "oauth2.conf.ext"), (
+            "use_grant_password = yes\ngrant_url = %s/token\nclient_id = %s\nclient_secret = %s\n"
+            "introspection_mode = post\nintrospection_url = %s/token/introspection\nforce_introspection = yes\n"
+            "username_format = %%u\n" % ((self.provider.url,) + oidc.APP + (self.provider.url,))).encode())
+
+    def stop(self):
+        self.provider.stop()
 
 
 class Sql(Adapter):
