@@ -17,6 +17,16 @@ struct login_options {
 
 /* ---- options ---- */
 
+static bool is_known(const char *mech)
+{
+	static const char *const known[] = {"PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"};
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		if (strcasecmp(mech, known[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* EX_OK, or the exit status. */
 static int login_parse(struct login_options *o, int argc, char **argv, const char *options)
 {
@@ -37,8 +47,8 @@ static int login_parse(struct login_options *o, int argc, char **argv, const cha
 	}
 	if (argc - optind < 1 || argc - optind > 2)
 		return authctl_usage();
-	if (strcasecmp(o->mech, "PLAIN") != 0 && strcasecmp(o->mech, "LOGIN") != 0) {
-		authctl_complain("-A %s: there are PLAIN and LOGIN", o->mech);
+	if (!is_known(o->mech)) {
+		authctl_complain("-A %s: there are PLAIN, LOGIN, OAUTHBEARER and XOAUTH2", o->mech);
 		return EX_USAGE;
 	}
 	if (o->master_user != NULL && strcasecmp(o->mech, "PLAIN") != 0) {

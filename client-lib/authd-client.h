@@ -234,10 +234,10 @@ const struct authd_error *authd_link_error(const struct authd_link *link); /* of
 struct authd_conn *authd_link_conn(struct authd_link *link); /* to ask about the handshake */
 
 struct authd_login {
-	const char *mech; /* "PLAIN" or "LOGIN"; NULL: PLAIN */
+	const char *mech; /* PLAIN, LOGIN, OAUTHBEARER or XOAUTH2; NULL: PLAIN */
 	const char *user;
-	const char *password;
-	const char *master; /* a master user whose password it is; PLAIN only; NULL: none */
+	const char *password; /* or a token */
+	const char *master;   /* a master user whose password it is; PLAIN only; NULL: none */
 	const struct authd_field *fields; /* as in struct authd_auth */
 	size_t field_count;
 };

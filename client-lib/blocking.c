@@ -175,26 +175,85 @@ static enum authd_status finish(
 
 /* ---- logging in ---- */
 
-static enum authd_status begin_login(
-    struct authd_link *l, const struct authd_login *login, uint32_t *id)
+/* RFC 4616: authzid NUL authcid NUL passwd */
+static bool put_plain(struct libauthd_bytes *out, const struct authd_login *login)
 {
+	const char *authcid = login->master != NULL ? login->master : login->user;
+	return libauthd_put_text(out, login->master != NULL ? login->user : "") &&
+	       libauthd_put(out, "", 1) && libauthd_put_text(out, authcid) &&
+	       libauthd_put(out, "", 1) && libauthd_put_text(out, login->password);
+}
+
+/* RFC 5801 section 4: what would end the name */
+static bool put_saslname(struct libauthd_bytes *out, const char *name)
+{
+	bool ok = true;
+	for (; ok && *name != '\0'; name++)
+		ok = *name == ','   ? libauthd_put_text(out, "=2C")
+		     : *name == '=' ? libauthd_put_text(out, "=3D")
+				    : libauthd_put(out, name, 1);
+	return ok;
+}
+
+static bool put_token(struct libauthd_bytes *out, const char *token)
+{
+	return libauthd_put_text(out, "\x01"
+				      "auth=Bearer ") &&
+	       libauthd_put_text(out, token) && libauthd_put_text(out, "\x01\x01");
+}
+
+/* RFC 7628 section 3.1 */
+static bool put_oauthbearer(struct libauthd_bytes *out, const struct authd_login *login)
+{
+	return libauthd_put_text(out, "n,a=") && put_saslname(out, login->user) &&
+	       libauthd_put_text(out, ",") && put_token(out, login->password);
+}
+
+static bool put_xoauth2(struct libauthd_bytes *out, const struct authd_login *login)
+{
+	return libauthd_put_text(out, "user=") && libauthd_put_text(out, login->user) &&
+	       put_token(out, login->password);
+}
+
+static const struct login_mech {
+	const char *name;
+	bool (*put)(struct libauthd_bytes *out, const struct authd_login *login); /* NULL: asked */
+	int answers; /* to challenges */
+} login_mechs[] = {
+    {"PLAIN", put_plain, 0},
+    {"LOGIN", NULL, 2}, /* the name, then the password */
+    /* a refusal may come as a challenge, to which anything may be said (section 3.2.3) */
+    {"OAUTHBEARER", put_oauthbearer, 1},
+    {"XOAUTH2", put_xoauth2, 1},
+};
+
+static const struct login_mech *find_login_mech(const struct authd_login *login)
+{
+	const char *name = login->mech != NULL ? login->mech : "PLAIN";
+	for (size_t i = 0; i < sizeof(login_mechs) / sizeof(login_mechs[0]); i++) {
+		if (strcasecmp(login_mechs[i].name, name) == 0)
+			return login->master == NULL || i == 0 ? &login_mechs[i] : NULL;
+	}
+	return NULL;
+}
+
+static enum authd_status begin_login(struct authd_link *l, const struct login_mech *mech,
+    const struct authd_login *login, uint32_t *id)
+{
+	struct libauthd_bytes message = {0};
+	if (mech == NULL)
+		return libauthd_usage(l->conn,
+		    "authd_authenticate() does PLAIN, LOGIN, OAUTHBEARER and XOAUTH2, a master "
+		    "user with PLAIN only");
 	struct authd_auth auth = {
-	    .mech = login->mech != NULL ? login->mech : "PLAIN",
+	    .mech = mech->name,
 	    .fields = login->fields,
 	    .field_count = login->field_count,
 	};
-	if (strcasecmp(auth.mech, "LOGIN") == 0 && login->master == NULL)
+	if (mech->put == NULL)
 		return authd_client_auth(l->conn, &auth, id);
-	if (strcasecmp(auth.mech, "PLAIN") != 0)
-		return libauthd_usage(l->conn, "authd_authenticate() does %s only without %s",
-		    "PLAIN and LOGIN, LOGIN", "a master user");
-	/* RFC 4616: authzid NUL authcid NUL passwd */
-	struct libauthd_bytes message = {0};
-	const char *authcid = login->master != NULL ? login->master : login->user;
 	enum authd_status status = AUTHD_NO_MEMORY;
-	if (libauthd_put_text(&message, login->master != NULL ? login->user : "") &&
-	    libauthd_put(&message, "", 1) && libauthd_put_text(&message, authcid) &&
-	    libauthd_put(&message, "", 1) && libauthd_put_text(&message, login->password)) {
+	if (mech->put(&message, login)) {
 		auth.initial = message.data + message.start;
 		auth.initial_length = libauthd_length(&message);
 		status = authd_client_auth(l->conn, &auth, id);
@@ -207,19 +266,19 @@ enum authd_status authd_authenticate(
     struct authd_link *l, const struct authd_login *login, int timeout_ms, struct authd_event *e)
 {
 	uint32_t id = 0;
+	const struct login_mech *mech = find_login_mech(login);
 	libauthd_link_start(l, timeout_ms);
-	enum authd_status status = finish(l, begin_login(l, login, &id), &id, e);
-	/* LOGIN asks for the name, then for the password */
+	enum authd_status status = finish(l, begin_login(l, mech, login, &id), &id, e);
 	const char *answers[] = {login->user, login->password};
-	for (size_t i = 0; e->type == AUTHD_EVENT_CONTINUE; i++) {
-		if (i == 2 || login->mech == NULL || strcasecmp(login->mech, "PLAIN") == 0) {
+	for (int i = 0; e->type == AUTHD_EVENT_CONTINUE; i++) {
+		if (i == mech->answers) {
 			authd_conn_cancel(l->conn, id);
 			*e = (struct authd_event){.type = AUTHD_EVENT_FAIL, .id = id};
 			return libauthd_link_fail(&l->error, e->status = AUTHD_PROTOCOL, 0,
 			    "the server asks for more than the mechanism has");
 		}
-		status = finish(
-		    l, authd_client_continue(l->conn, id, answers[i], strlen(answers[i])), &id, e);
+		const char *text = mech->put == NULL ? answers[i] : "\x01";
+		status = finish(l, authd_client_continue(l->conn, id, text, strlen(text)), &id, e);
 	}
 	return status;
 }

@@ -356,6 +356,17 @@ def test_passwords_for_a_grant(world):
     assert PASSWORDS["tim"] not in world.server.logs()
 
 
+@pytest.mark.parametrize("mech", ["oauthbearer", "XOAUTH2", "plain"])
+def test_authctl(world, mech):
+    def code(form, token, user="tim"):
+        return proc.run([authserver.AUTHCTL, "auth", "test", "-a", world.server.path("auth-client"), "-A", mech,
+                         "-x", "service=" + form, user, token]).returncode
+
+    assert code("post", world.token("post")) == 0
+    assert code("post", "wrong") == 77 and code("post", world.token("post"), "bob,=x") == 77
+    assert code("nobody", "any") == 75
+
+
 # ---- when nobody can tell ----
 
 
