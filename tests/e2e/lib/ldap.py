@@ -142,19 +142,19 @@ class Authority:
 class Slapd:
     """One server. It keeps its data and its ports when it is stopped and started again."""
 
-    def __init__(self, ldif=None, tls=None, limits=""):
+    def __init__(self, ldif=None, tls=None, limits="", maxsize=256 << 20, debug=0):
         self.dir = proc.new_dir("ldap")
         self.port, self.tls_port = proc.free_port(), proc.free_port()
         self.socket = os.path.join(self.dir, "ldapi")
         self.log = os.path.join(self.dir, "log")
         self.conf = os.path.join(self.dir, "slapd.conf")
-        self.tls = tls
+        self.tls, self.maxsize, self.debug = tls, maxsize, debug
         self.daemon = None
         os.mkdir(os.path.join(self.dir, "db"))
         with open(self.conf, "w") as f:
             f.write(self._config(limits))
         with open(os.path.join(self.dir, "ldif"), "w") as f:
-            f.write(ldif or tree())
+            f.writelines(ldif or tree())
         subprocess.run(["/usr/sbin/slapadd", "-q", "-f", self.conf, "-l",
                         os.path.join(self.dir, "ldif")], check=True,
                        stdout=subprocess.DEVNULL)
@@ -176,7 +176,7 @@ authz-regexp gidNumber=65534[+]uidNumber=65534,cn=peercred,cn=external,cn=auth %
 authz-regexp uid=([^,]*),.*cn=digest-md5,cn=auth cn=$1,ou=services,%(base)s
 password-hash {CLEARTEXT}
 database mdb
-maxsize 268435456
+maxsize %(maxsize)d
 directory %(dir)s/db
 suffix "%(base)s"
 rootdn "%(root)s"
@@ -187,7 +187,7 @@ dbnosync
 access to attrs=userPassword by dn.one="ou=services,%(base)s" read by anonymous auth by * none
 access to * by dn.one="ou=services,%(base)s" read by anonymous auth by * none
 """ % {"schemas": schemas, "dir": self.dir, "tls": tls, "base": BASE, "root": ROOT_DN,
-            "rootpw": ROOT_PW, "service": SERVICE_DN, "limits": limits}
+            "rootpw": ROOT_PW, "service": SERVICE_DN, "limits": limits, "maxsize": self.maxsize}
 
     @property
     def uri(self):
@@ -201,7 +201,7 @@ access to * by dn.one="ou=services,%(base)s" read by anonymous auth by * none
         urls = [self.uri + "/", self.ldapi + "/"]
         if self.tls:
             urls.append("ldaps://127.0.0.1:%d/" % self.tls_port)
-        self.daemon = proc.Daemon(["/usr/sbin/slapd", "-d", "0", "-f", self.conf, "-h",
+        self.daemon = proc.Daemon(["/usr/sbin/slapd", "-d", str(self.debug), "-f", self.conf, "-h",
                                    " ".join(urls)], self.log)
         proc.wait_for("slapd", lambda: proc.port_open(self.port))
         return self
