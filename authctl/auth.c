@@ -4,6 +4,7 @@
  * Runs in: authctl.
  */
 #include "authctl/authctl.h"
+#include "authctl/sasl.h"
 
 #include <unistd.h>
 
@@ -12,6 +13,7 @@ struct login_options {
 	struct authctl_fields fields;
 	const char *user;
 	struct secret password;
+	struct sasl sasl; /* .mech NULL: PLAIN or LOGIN */
 	struct arena arena;
 };
 
@@ -47,15 +49,22 @@ static int login_parse(struct login_options *o, int argc, char **argv, const cha
 	}
 	if (argc - optind < 1 || argc - optind > 2)
 		return authctl_usage();
-	if (!is_known(o->mech)) {
-		authctl_complain("-A %s: there are PLAIN, LOGIN, OAUTHBEARER and XOAUTH2", o->mech);
+	const struct sasl_mech *m = o->sasl.mech = sasl_find(o->mech);
+	if (m == NULL && !is_known(o->mech)) {
+		authctl_complain("-A %s: there are PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-1, "
+				 "SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER, XOAUTH2, EXTERNAL and "
+				 "ANONYMOUS",
+		    o->mech);
 		return EX_USAGE;
 	}
-	if (o->master_user != NULL && strcasecmp(o->mech, "PLAIN") != 0) {
-		authctl_complain("a master user (-M) needs the mechanism PLAIN");
+	if (o->master_user != NULL &&
+	    (m != NULL ? !sasl_takes_master(m) : strcasecmp(o->mech, "PLAIN") != 0)) {
+		authctl_complain("a master user (-M) needs the mechanism PLAIN or SCRAM");
 		return EX_USAGE;
 	}
 	o->user = argv[optind];
+	if (m != NULL && !sasl_takes_password(m))
+		return argc - optind == 1 ? EX_OK : authctl_usage();
 	o->password = argc - optind == 2 ? authctl_take_password(argv[optind + 1], &o->arena)
 					 : authctl_read_password("Password: ", &o->arena);
 	if (!secret_is_set(o->password))
@@ -152,6 +161,20 @@ static void print_json_end(void)
 
 /* ---- auth test, auth login ---- */
 
+static void use_sasl(struct login_options *o, struct authd_login *login)
+{
+	struct sasl *s = &o->sasl;
+	s->user = span_of(o->user);
+	s->master = span_of(o->master_user);
+	s->password = o->password;
+	s->arena = &o->arena;
+	struct span initial = sasl_begin(s);
+	login->initial = initial.ptr;
+	login->initial_length = initial.len;
+	login->respond = sasl_respond;
+	login->context = s;
+}
+
 /* Connects and asks; prints. EX_OK, EX_NOPERM: decided and printed. */
 static int ask(
     struct login_options *o, const char *name, struct authd_link **link, struct authd_event *e)
@@ -159,7 +182,7 @@ static int ask(
 	*link = authctl_connect(AUTHD_CLIENT, o->socket, name);
 	if (*link == NULL)
 		return EX_TEMPFAIL;
-	const struct authd_login login = {
+	struct authd_login login = {
 	    .mech = o->mech,
 	    .user = o->user,
 	    .password = secret_reveal(o->password).ptr,
@@ -167,9 +190,19 @@ static int ask(
 	    .fields = o->fields.items,
 	    .field_count = o->fields.count,
 	};
+	if (o->sasl.mech != NULL)
+		use_sasl(o, &login);
 	enum authd_status status = authd_authenticate(*link, &login, AUTHCTL_TIMEOUT_MS, e);
+	if (status == AUTHD_USAGE && o->sasl.wrong != NULL) {
+		authctl_complain("%s", o->sasl.wrong);
+		return EX_PROTOCOL;
+	}
 	if (status == AUTHD_USAGE)
 		return authctl_failed(*link, status);
+	if (status == AUTHD_OK && o->sasl.mech != NULL && !sasl_is_complete(&o->sasl)) {
+		authctl_complain("the server did not prove that it knows the password");
+		return EX_PROTOCOL;
+	}
 	print_answer(o, status, e);
 	if (status == AUTHD_OK || status == AUTHD_REFUSED)
 		return status == AUTHD_OK ? EX_OK : EX_NOPERM;

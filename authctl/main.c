@@ -24,8 +24,10 @@ static const struct command {
 	"Ask the server whether a login is good. Without password: from the terminal or\n"
 	"standard input. Exit status: 0 good, 77 refused, 75 nobody could decide.\n"
 	"  -a socket      the client socket (default: auth-client in the base_dir)\n"
-	"  -A mech        PLAIN (default), LOGIN, OAUTHBEARER, XOAUTH2\n"
-	"  -M master      the password is that of this master user\n"
+	"  -A mech        PLAIN (default), LOGIN, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256,\n"
+	"                 SCRAM-SHA-512, OAUTHBEARER, XOAUTH2; without a password EXTERNAL\n"
+	"                 (user: whom to become) and ANONYMOUS (user: the trace)\n"
+	"  -M master      the password is that of this master user (PLAIN, SCRAM)\n"
 	"  -x name=value  a parameter of the request: service (default doveadm), rip, lip,\n"
 	"                 rport, lport, session, local_name, secured ...\n"},
     {"auth login", authctl_auth_login,

@@ -234,12 +234,23 @@ const struct authd_error *authd_link_error(const struct authd_link *link); /* of
 struct authd_conn *authd_link_conn(struct authd_link *link); /* to ask about the handshake */
 
 struct authd_login {
-	const char *mech; /* PLAIN, LOGIN, OAUTHBEARER or XOAUTH2; NULL: PLAIN */
+	const char *mech; /* PLAIN, LOGIN, OAUTHBEARER or XOAUTH2; NULL: PLAIN; any with .respond */
 	const char *user;
 	const char *password; /* or a token */
 	const char *master;   /* a master user whose password it is; PLAIN only; NULL: none */
 	const struct authd_field *fields; /* as in struct authd_auth */
 	size_t field_count;
+	/*
+	 * NULL, or the client's part of .mech, by the caller: user, password and master are not
+	 * looked at. Given a challenge, it sets *answer (which stays the caller's, and is copied)
+	 * and gives true; with false the login is given up (AUTHD_USAGE). initial is as in struct
+	 * authd_auth.
+	 */
+	bool (*respond)(void *context, const void *challenge, size_t length, const void **answer,
+	    size_t *answer_length);
+	void *context;
+	const void *initial;
+	size_t initial_length;
 };
 
 /*

@@ -237,10 +237,25 @@ static const struct login_mech *find_login_mech(const struct authd_login *login)
 	return NULL;
 }
 
+static enum authd_status begin_own(
+    struct authd_link *l, const struct authd_login *login, uint32_t *id)
+{
+	const struct authd_auth auth = {
+	    .mech = login->mech,
+	    .fields = login->fields,
+	    .field_count = login->field_count,
+	    .initial = login->initial,
+	    .initial_length = login->initial_length,
+	};
+	return authd_client_auth(l->conn, &auth, id);
+}
+
 static enum authd_status begin_login(struct authd_link *l, const struct login_mech *mech,
     const struct authd_login *login, uint32_t *id)
 {
 	struct libauthd_bytes message = {0};
+	if (login->respond != NULL)
+		return begin_own(l, login, id);
 	if (mech == NULL)
 		return libauthd_usage(l->conn,
 		    "authd_authenticate() does PLAIN, LOGIN, OAUTHBEARER and XOAUTH2, a master "
@@ -262,6 +277,23 @@ static enum authd_status begin_login(struct authd_link *l, const struct login_me
 	return status;
 }
 
+/* What to say to the challenge in *e, the i-th; any status but AUTHD_OK: nothing. */
+static enum authd_status next_answer(const struct authd_login *login, const struct login_mech *mech,
+    int i, const struct authd_event *e, const void **text, size_t *length)
+{
+	if (login->respond != NULL)
+		return login->respond(login->context, e->data, e->data_length, text, length)
+			   ? AUTHD_OK
+			   : AUTHD_USAGE;
+	if (i == mech->answers)
+		return AUTHD_PROTOCOL;
+	const char *answers[] = {login->user, login->password};
+	const char *answer = mech->put == NULL ? answers[i] : "\x01";
+	*text = answer;
+	*length = strlen(answer);
+	return AUTHD_OK;
+}
+
 enum authd_status authd_authenticate(
     struct authd_link *l, const struct authd_login *login, int timeout_ms, struct authd_event *e)
 {
@@ -269,16 +301,19 @@ enum authd_status authd_authenticate(
 	const struct login_mech *mech = find_login_mech(login);
 	libauthd_link_start(l, timeout_ms);
 	enum authd_status status = finish(l, begin_login(l, mech, login, &id), &id, e);
-	const char *answers[] = {login->user, login->password};
 	for (int i = 0; e->type == AUTHD_EVENT_CONTINUE; i++) {
-		if (i == mech->answers) {
+		const void *text = NULL;
+		size_t length = 0;
+		enum authd_status wrong = next_answer(login, mech, i, e, &text, &length);
+		if (wrong != AUTHD_OK) {
 			authd_conn_cancel(l->conn, id);
 			*e = (struct authd_event){.type = AUTHD_EVENT_FAIL, .id = id};
-			return libauthd_link_fail(&l->error, e->status = AUTHD_PROTOCOL, 0,
-			    "the server asks for more than the mechanism has");
+			return libauthd_link_fail(&l->error, e->status = wrong, 0,
+			    wrong == AUTHD_USAGE
+				? "given up by the caller"
+				: "the server asks for more than the mechanism has");
 		}
-		const char *text = mech->put == NULL ? answers[i] : "\x01";
-		status = finish(l, authd_client_continue(l->conn, id, text, strlen(text)), &id, e);
+		status = finish(l, authd_client_continue(l->conn, id, text, length), &id, e);
 	}
 	return status;
 }

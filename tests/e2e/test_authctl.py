@@ -155,6 +155,42 @@ def test_password_from_stdin(server, config, mech):
     assert ctl("-c", config, "auth", "test", "-A", mech, "tim").returncode == NOINPUT
 
 
+@pytest.mark.authd_only("authctl with each mechanism; one server is enough")
+def test_mechanisms(start_server):
+    text = """
+auth_mechanisms = plain cram-md5 scram-sha-1 scram-sha-256 scram-sha-512 external anonymous
+auth_ssl_username_from_cert = yes
+passdb {
+  driver = passwd-file
+  args = @passwd@.masters
+  master = yes
+  result_success = continue
+}
+passdb {
+  driver = passwd-file
+  args = @passwd@
+}
+"""
+    server = start_server(text=text)
+    c, user, good, chief = server.config, "nets", users.PASSWORDS["nets"], users.PASSWORDS["chief"]
+    test = ["-c", c, "auth", "test", "-x", "rip=10.0.0.1", "-A"]
+    for mech in ("CRAM-MD5", "SCRAM-SHA-1", "scram-sha-256", "SCRAM-SHA-512"):
+        assert ctl(*test, mech, user, good).returncode == OK, mech
+        assert ctl(*test, mech, user, users.WRONG).returncode == NOPERM
+        assert ctl(*test, mech, "nobody,=here", good).returncode == NOPERM
+    for mech in ("SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512"):
+        done = ctl(*test, mech, "-M", "chief", user, chief)
+        assert done.returncode == OK and "auth_user=chief" in done.stdout
+    assert ctl(*test, "CRAM-MD5", "-M", "chief", user, chief).returncode == USAGE
+    done = ctl(*test, "ANONYMOUS", "trace@example.com")
+    assert done.returncode == OK and "user=anonymous" in done.stdout
+    cert = ["-x", "secured=tls", "-x", "valid-client-cert", "-x", "cert_username=free"]
+    assert ctl(*test, "EXTERNAL", *cert, "free").returncode == OK
+    assert ctl(*test, "EXTERNAL", *cert, "tim").returncode == NOPERM
+    assert ctl(*test, "EXTERNAL", "free").returncode == NOPERM
+    assert ctl(*test, "EXTERNAL", "free", "password").returncode == USAGE
+
+
 def test_password_from_terminal(server, config):
     """Prompted for, and not echoed."""
     password = users.PASSWORDS["tim"]

@@ -92,7 +92,7 @@ def build_with_mechanism(work, name, symbol):
     libs = [build / ("lib%s.a" % one) for one in ["authd", *LIBS]]
     out = work / "authd"
     gcc("-pthread", "-rdynamic", "-o", out, source, work / "table.c", build / "obj/authd/main.o", *libs,
-        *pkg_config("--libs", "libevent_core", "libseccomp", "libsodium", "nettle", "libxcrypt"), "-ldl")
+        *pkg_config("--libs", "libevent_core", "libseccomp", "libsodium", "nettle", "libxcrypt"), "-lunistring", "-ldl")
     out.chmod(out.stat().st_mode | stat.S_IXUSR)
     return str(out)
 
