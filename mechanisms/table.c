@@ -4,7 +4,7 @@
 #include "mechanisms/mech.h"
 
 extern const struct mech mech_plain, mech_login, mech_dovecot_token;
-extern const struct mech mech_otp;
+extern const struct mech mech_otp, mech_ntlm;
 extern const struct mech mech_oauthbearer, mech_xoauth2; /* oauth.c */
 extern const struct mech mech_gssapi, mech_gss_spnego;	 /* gssapi.c */
 extern const struct mech mech_cram_md5, mech_digest_md5, mech_apop, mech_external, mech_anonymous;
@@ -31,6 +31,7 @@ const struct mech *const mech_table[] = {
     &mech_anonymous,
     &mech_apop,
     &mech_otp,
+    &mech_ntlm,
     NULL,
 };
 

@@ -22,6 +22,9 @@ extern const struct scheme scheme_sha, scheme_sha1, scheme_sha256, scheme_sha512
 extern const struct scheme scheme_pbkdf2, scheme_cram_md5, scheme_hmac_md5, scheme_digest_md5,
     scheme_scram_sha1, scheme_scram_sha256, scheme_scram_sha512, scheme_otp;
 
+/* nt.c */
+extern const struct scheme scheme_nt, scheme_ntlm;
+
 /* n random characters of ./0-9A-Za-z; no NUL is added */
 void scheme_salt(char *out, size_t n);
 

@@ -16,9 +16,9 @@
 #include "schemes/families.h"
 
 /* Names that are schemes elsewhere; any other unknown name might be half a password. */
-static const char *const elsewhere[] = {"LANMAN", "NTLM", "RPA", "SKEY", "SASL", "KERBEROS",
-    "SHA384", "SSHA384", "SHA3-256", "SHA3-512", "PBKDF2-SHA1", "PBKDF2-SHA256", "PBKDF2-SHA512",
-    "BCRYPT", "YESCRYPT", "SCRYPT", "NT", "MD4", "APR1"};
+static const char *const elsewhere[] = {"LANMAN", "RPA", "SKEY", "SASL", "KERBEROS", "SHA384",
+    "SSHA384", "SHA3-256", "SHA3-512", "PBKDF2-SHA1", "PBKDF2-SHA256", "PBKDF2-SHA512", "BCRYPT",
+    "YESCRYPT", "SCRYPT", "MD4", "APR1"};
 
 void scheme_salt(char *out, size_t n)
 {

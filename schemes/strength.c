@@ -61,6 +61,7 @@ const struct scheme_kind scheme_kinds[SCHEME_KINDS] = {
     {"HMAC-MD5", RANK_QUICK, true},
     {"DIGEST-MD5", RANK_QUICK, true},
     {"NT", RANK_QUICK, true},
+    {"NTLM", RANK_QUICK, true},
     {"SCRAM-SHA-1", RANK_ROUNDS, true},
     {"SCRAM-SHA-256", RANK_ROUNDS, true},
     {"SCRAM-SHA-512", RANK_ROUNDS, true},

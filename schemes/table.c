@@ -38,5 +38,7 @@ const struct scheme *const scheme_table[] = {
     &scheme_scram_sha256,
     &scheme_scram_sha512,
     &scheme_otp,
+    &scheme_nt,
+    &scheme_ntlm,
     NULL,
 };

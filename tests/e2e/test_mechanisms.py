@@ -13,7 +13,7 @@ from lib import authserver, maildovecot, postfix, proc, users
 
 pytestmark = pytest.mark.authd_only("Dovecot's own auth is not what is tested here")
 MECHS = ("plain cram-md5 digest-md5 scram-sha-1 scram-sha-256 scram-sha-512 scram-sha-256-plus "
-         "external anonymous apop")
+         "external anonymous apop ntlm")
 TEXT = """
 auth_mechanisms = %s
 auth_ssl_username_from_cert = yes
@@ -27,6 +27,7 @@ userdb {
   args = @passwd@
 }
 """ % MECHS
+NT_HASH = "a4f49c406510bdcab6824ee7c30fd852"  # of "Password", MS-NLMP 4.2.2.1.2
 USER, SECRET = "alice", "alice-Tourmaline3"
 COMPUTING = ["CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"]
 
@@ -40,6 +41,7 @@ def new_server(listeners):
     where = ":%d:%d::%s::" % (users.UID, users.GID, home)
     with open(server.passwd, "a") as f:
         f.write(("alice:{PLAIN}" + SECRET + where + "\n") % USER)
+        f.write(("winnie:{NT}%s" % NT_HASH + where + "\n") % USER)
         f.write(("cert:" + where + "nopassword=y\n") % "cert")
         f.write(("guest:{PLAIN}x" + where + "\n") % "guest")
     return server.start()
@@ -140,6 +142,27 @@ def test_python_cram_md5(smtp, imap):
                 other.auth("CRAM-MD5", other.auth_cram_md5)
     with imaplib.IMAP4("127.0.0.1", imap.imap, timeout=60) as c:
         assert c.login_cram_md5(USER, SECRET)[0] == "OK"
+
+
+def curl_ntlm(url, user, password):
+    """Its exit status (67: the login was refused) and what it said."""
+    made = subprocess.run(
+        ["curl", "-sS", "-v", "--max-time", "60", "--login-options", "AUTH=NTLM", "-u",
+         user + ":" + password, url], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, timeout=90)
+    return made.returncode, made.stdout.decode(errors="replace")
+
+
+@pytest.mark.parametrize("protocol", ["smtp", "imap", "pop3"])
+def test_curl_ntlm(smtp, imap, protocol):
+    url = "%s://127.0.0.1:%d/" % (protocol, smtp.port if protocol == "smtp" else getattr(imap, protocol))
+    for user, password in ((USER, SECRET), ("winnie", "Password"), ("ALICE", SECRET)):
+        status, said = curl_ntlm(url, user, password)
+        assert status != 67 and "AUTH NTLM" in said.replace("AUTHENTICATE", "AUTH"), said
+        assert status == 0 or protocol == "smtp", said
+    for user, password in ((USER, users.WRONG), ("winnie", "password"), ("nobody-here", SECRET),
+                           ("cert", "x")):
+        assert curl_ntlm(url, user, password)[0] == 67
 
 
 def test_channel_binding_is_not_offered_where_nobody_can_bind(smtp, imap):

@@ -82,7 +82,7 @@ static void salts_are_fresh(void **state)
 	(void)state;
 	static const char *const fixed[] = {"PLAIN", "CLEAR", "CLEARTEXT", "PLAIN-TRUNC", "SHA",
 	    "SHA1", "SHA256", "SHA512", "PLAIN-MD4", "PLAIN-MD5", "LDAP-MD5", "CRAM-MD5",
-	    "HMAC-MD5", "DIGEST-MD5"};
+	    "HMAC-MD5", "DIGEST-MD5", "NT", "NTLM"};
 	for (size_t i = 0; scheme_table[i] != NULL; i++) {
 		const char *name = scheme_table[i]->name;
 		bool same = false;
@@ -209,7 +209,15 @@ static void conversions(void **state)
 	    "{PLAIN-TRUNC}4-test", "PLAIN", "Requested PLAIN scheme, but we have only PLAIN-TRUNC");
 	assert_no_scheme("{PLAIN-TRUNC}4-test", "CRAM-MD5",
 	    "Requested CRAM-MD5 scheme, but we have only PLAIN-TRUNC");
-	assert_no_scheme("{PLAIN}test", "NTLM", "Requested NTLM scheme, but we have only PLAIN");
+	assert_no_scheme(
+	    "{PLAIN}test", "LANMAN", "Requested LANMAN scheme, but we have only PLAIN");
+	/* MS-NLMP 4.2.2.1.2, as PLAIN and under the other name */
+	struct span nt = secret_reveal(
+	    parsed(secret_of(SPAN_LIT("{NTLM}a4f49c406510bdcab6824ee7c30fd852"))).raw);
+	assert_converted("{PLAIN}Password", "NT", nt);
+	assert_converted("{NTLM}a4f49c406510bdcab6824ee7c30fd852", "NT", nt);
+	/* a chain that nobody has begun cannot be used up */
+	assert_no_scheme("{PLAIN}test", "OTP", "Requested OTP scheme, but we have only PLAIN");
 }
 
 static void plaintext_becomes_scram(void **state)

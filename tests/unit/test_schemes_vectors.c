@@ -112,6 +112,9 @@ static const struct vector dovecot[] = {
      "qqy1MDjOUYH8EvY=,vjpGa6Q51xEm3Wvl4AGIuRknxRIR6Q7M5fyMdP5h84A=",
 	long_password, "joe"},
     {"{OTP}sha1 1024 5ccf7bfbade5ad6c f79a50caf252066a", long_password, "joe"},
+    /* MS-NLMP 4.2.2.1.2 */
+    {"{NT}a4f49c406510bdcab6824ee7c30fd852", "Password", "User"},
+    {"{ntlm}A4F49C406510BDCAB6824EE7C30FD852", "Password", "User"},
     {"{ARGON2I}$argon2i$v=19$m=32768,t=4,p=1$luUPVMKw4fSWCnFSRjYchg$ykcGhec11qO14Q0nb+1+"
      "lFKoTk9k8CoytlG0Bgjv+Iw",
 	long_password, "joe"},
