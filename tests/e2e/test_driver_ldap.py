@@ -1,9 +1,6 @@
 """The ldap driver against real slapd servers: what it finds, what outages do to it, and who gets in."""
 
 import os
-import signal
-import threading
-import time
 
 import pytest
 
@@ -265,110 +262,7 @@ def test_sasl_digest_md5(slapd):
         assert broker.result("alice", GOOD["alice"]) == TEMPFAIL
 
 
-# ---- outages ----
-
-@pytest.fixture
-def pair():
-    servers = [ldap.Slapd().start(), ldap.Slapd().start()]
-    yield servers
-    for one in servers:
-        one.stop()
-
-
-class Load:
-    """Logins all the time; none of them may ever be judged wrongly."""
-
-    def __init__(self, broker, threads=4):
-        self.broker = broker
-        self.wrong, self.good, self.outage, self.slowest = [], 0, 0, 0.0
-        self.stopping = False
-        self.threads = [threading.Thread(target=self._run, args=(i,)) for i in range(threads)]
-
-    def __enter__(self):
-        for t in self.threads:
-            t.start()
-        return self
-
-    def __exit__(self, *exc):
-        self.stopping = True
-        for t in self.threads:
-            t.join()
-
-    def _run(self, number):
-        right = number % 4 != 3
-        with self.broker.server.client(timeout=60) as c:
-            while not self.stopping:
-                begin = time.monotonic()
-                reply = c.login("alice", GOOD["alice"] if right else WRONG)
-                self.slowest = max(self.slowest, time.monotonic() - begin)
-                if reply.get("code") == "temp_fail":
-                    self.outage += 1
-                    time.sleep(0.01)
-                elif reply.cmd != ("OK" if right else "FAIL"):
-                    self.wrong.append(reply)
-                elif right:
-                    self.good += 1
-
-    def more(self, timeout=30):
-        before = self.good
-        proc.wait_for("logins\n" + self.broker.server.logs()[-2000:],
-                      lambda: self.good > before + 5, timeout)
-
-
-@pytest.mark.parametrize("bind", ["no", "yes"])
-def test_failover_and_recovery(pair, bind):
-    one, two = pair
-    uris = one.uri + " " + two.uri
-    with Broker(**standard(one, uris=uris, auth_bind=bind)) as broker, Load(broker) as load:
-        load.more()
-        worker = broker.server.pids("worker")[0]
-        before = len(os.listdir("/proc/%d/fd" % worker))
-        one.stop(signal.SIGKILL)
-        load.more()
-        one.start()
-        two.stop(signal.SIGKILL)
-        load.more()
-        one.stop(signal.SIGKILL)  # nobody is left
-        proc.wait_for("the outage", lambda: broker.result("alice", GOOD["alice"]) == TEMPFAIL)
-        two.start()
-        load.more()
-        one.start()
-        load.more()
-        assert not load.wrong
-        assert broker.server.pids("worker") == [worker]
-        # connections to the servers that went are gone, too
-        assert len(os.listdir("/proc/%d/fd" % worker)) <= before + 16
-
-
-@pytest.mark.parametrize("bind", ["no", "yes"])
-def test_a_server_that_hangs(pair, bind):
-    one, two = pair
-    uris = one.uri + " " + two.uri
-    settings = standard(one, uris=uris, auth_bind=bind)
-    with Broker(deadline="4 secs", **settings) as broker, Load(broker) as load:
-        load.more()
-        one.pause()
-        load.more(40)
-        two.pause()
-        proc.wait_for("the outage", lambda: broker.result("alice", GOOD["alice"]) == TEMPFAIL, 60)
-        one.go_on()
-        load.more()
-        two.go_on()
-        assert not load.wrong
-
-
-def test_a_network_that_is_cut(slapd):
-    """Bytes are not forwarded any more, in the middle of it all; nothing is closed."""
-    with ldap.Wire(slapd.port) as wire:
-        settings = standard(slapd, uris="ldap://127.0.0.1:%d" % wire.port)
-        with Broker(deadline="4 secs", **settings) as broker, Load(broker) as load:
-            load.more()
-            wire.cut = True
-            proc.wait_for("the outage", lambda: broker.result("alice", GOOD["alice"]) == TEMPFAIL)
-            wire.cut = False
-            load.more()
-            assert not load.wrong
-
+# ---- outages: the rest is in test_outages.py ----
 
 @pytest.mark.parametrize("scheme,tls", [("ldap", "no"), ("ldaps", "no"), ("ldap", "yes")])
 def test_a_listener_that_says_nothing(slapd, scheme, tls):
@@ -378,22 +272,6 @@ def test_a_listener_that_says_nothing(slapd, scheme, tls):
                                                   tls=tls)) as broker:
             assert broker.result("alice", GOOD["alice"]) == OK, broker.server.logs()
             assert broker.result("alice", WRONG) == MISMATCH
-
-
-def test_the_services_password_is_wrong(slapd):
-    with Broker(**standard(slapd, dnpass="not-this-Chert3")) as broker:
-        assert broker.result("alice", GOOD["alice"]) == TEMPFAIL
-        assert broker.result("alice", WRONG) == TEMPFAIL
-        assert broker.result("nobody", WRONG) == TEMPFAIL
-        broker.server.wait_log("binding as %s: Invalid credentials" % ldap.SERVICE_DN)
-        slapd.modify("dn: %s\nchangetype: modify\nreplace: userPassword\nuserPassword: %s\n" % (
-            ldap.SERVICE_DN, ldap.ssha("not-this-Chert3")))
-        try:
-            broker.wait_for(OK)
-        finally:
-            slapd.modify("dn: %s\nchangetype: modify\nreplace: userPassword\nuserPassword: %s\n" % (
-                ldap.SERVICE_DN, ldap.ssha(ldap.SERVICE_PW)))
-        assert "Chert3" not in broker.server.logs()
 
 
 def test_no_password_is_in_the_log(compare, binding):

@@ -3,12 +3,9 @@
 import base64
 import hashlib
 import os
-import select
 import signal
 import socket
 import subprocess
-import threading
-import time
 
 from . import proc
 
@@ -197,11 +194,12 @@ access to * by dn.one="ou=services,%(base)s" read by anonymous auth by * none
     def ldapi(self):
         return "ldapi://" + self.socket.replace("/", "%2F")
 
-    def start(self):
+    def start(self, limit=1024):
+        """limit: of its descriptors"""
         urls = [self.uri + "/", self.ldapi + "/"]
         if self.tls:
             urls.append("ldaps://127.0.0.1:%d/" % self.tls_port)
-        self.daemon = proc.Daemon(["/usr/sbin/slapd", "-d", str(self.debug), "-f", self.conf, "-h",
+        self.daemon = proc.Daemon(["prlimit", "--nofile=%d:1024" % limit, "/usr/sbin/slapd", "-d", str(self.debug), "-f", self.conf, "-h",
                                    " ".join(urls)], self.log)
         proc.wait_for("slapd", lambda: proc.port_open(self.port))
         return self
@@ -246,51 +244,3 @@ class Silent:
 
     def __exit__(self, *exc):
         self.socket.close()
-
-
-class Wire:
-    """A proxy in front of a server; with cut set it forwards nothing, and new connections hang."""
-
-    def __init__(self, to):
-        self.to, self.cut, self.stopping = to, False, False
-        self.listener = socket.socket()
-        self.listener.bind(("127.0.0.1", 0))
-        self.listener.listen(64)
-        self.port = self.listener.getsockname()[1]
-        self.peer = {}
-        self.thread = threading.Thread(target=self._run)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *exc):
-        self.stopping = True
-        self.thread.join()
-        for one in [self.listener, *self.peer]:
-            one.close()
-
-    def _run(self):
-        while not self.stopping:
-            if self.cut:
-                time.sleep(0.02)
-                continue
-            for one in select.select([self.listener, *self.peer], [], [], 0.05)[0]:
-                if one is self.listener:
-                    near, far = self.listener.accept()[0], socket.create_connection(
-                        ("127.0.0.1", self.to))
-                    self.peer[near], self.peer[far] = far, near
-                elif one in self.peer:
-                    self._forward(one)
-
-    def _forward(self, one):
-        other = self.peer[one]
-        try:
-            data = one.recv(65536)
-            other.sendall(data)
-        except OSError:
-            data = b""
-        if not data:
-            for s in (one, other):
-                del self.peer[s]
-                s.close()

@@ -60,9 +60,9 @@ def wait_for(what, condition, timeout=20.0):
         time.sleep(0.02)
 
 
-def port_open(port):
+def port_open(port, address="127.0.0.1"):
     try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
+        socket.create_connection((address, port), 1).close()
         return True
     except OSError:
         return False

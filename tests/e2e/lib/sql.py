@@ -52,7 +52,8 @@ class MariaDB:
 
     kind = "mysql"
 
-    def __init__(self, port=None, options=()):
+    def __init__(self, port=None, options=(), address="127.0.0.1"):
+        self.address = address
         self.dir = proc.new_dir("m")
         self.data = os.path.join(self.dir, "data")
         self.socket = os.path.join(self.dir, "s")
@@ -76,7 +77,7 @@ class MariaDB:
     def start(self):
         self.daemon = proc.Daemon(
             ["mariadbd", "--no-defaults", "--user=root", "--datadir=" + self.data,
-             "--socket=" + self.socket, "--port=%d" % self.port, "--bind-address=127.0.0.1",
+             "--socket=" + self.socket, "--port=%d" % self.port, "--bind-address=" + self.address,
              "--pid-file=" + os.path.join(self.dir, "pid"), "--skip-name-resolve",
              "--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M", "--innodb-flush-log-at-trx-commit=2",
              "--character-set-server=utf8mb4", "--skip-log-bin", "--performance-schema=OFF"] + self.options, self.log)
@@ -91,7 +92,7 @@ class MariaDB:
 
     def up(self):
         assert self.daemon.running(), self.tail()
-        return os.path.exists(self.socket) and proc.port_open(self.port) and self.client("SELECT 1", "mysql").returncode == 0
+        return os.path.exists(self.socket) and proc.port_open(self.port, self.address) and self.client("SELECT 1", "mysql").returncode == 0
 
     def client(self, sql, db="maildb"):
         return proc.run(["mariadb", "--no-defaults", "--default-character-set=utf8mb4", "-u", "root", "--socket=" + self.socket, "-N", "-B", db,
@@ -125,12 +126,13 @@ class PostgreSQL:
 
     kind = "pgsql"
 
-    def __init__(self, options=()):
+    def __init__(self, options=(), port=None, address="127.0.0.1"):
         """options: of the server's configuration, "name=value"."""
+        self.address = address
         self.options = [word for one in options for word in ("-c", one)]
         self.dir = proc.new_dir("p")
         self.data = os.path.join(self.dir, "data")
-        self.port = proc.free_port()
+        self.port = port or proc.free_port()
         self.log = os.path.join(self.dir, "log")
         self.bin = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
         self.daemon = None
@@ -153,14 +155,14 @@ class PostgreSQL:
         self.daemon = proc.Daemon(
             ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups",
              self.bin + "/postgres", "-D", self.data, "-p", str(self.port), "-k", self.dir,
-             "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "shared_buffers=8MB",
+             "-c", "listen_addresses=" + self.address, "-c", "fsync=off", "-c", "shared_buffers=8MB",
              "-c", "max_connections=20"] + self.options, self.log)
         proc.wait_for("PostgreSQL", self.up, 40)
         return self
 
     def up(self):
         assert self.daemon.running(), open(self.log).read()[-2000:]
-        return proc.port_open(self.port) and self.client("SELECT 1", "postgres").returncode == 0
+        return proc.port_open(self.port, self.address) and self.client("SELECT 1", "postgres").returncode == 0
 
     def client(self, sql, db="maildb"):
         return proc.run([self.bin + "/psql", "-X", "-q", "-t", "-A", "-h", self.dir, "-p", str(self.port),
