@@ -39,7 +39,8 @@ ALL_MODULES += imap
 MOD_SRC_imap := drivers/imap.c drivers/imap-reply.c drivers/curl-setup.c
 MOD_LIBS_imap := $(shell pkg-config --libs libcurl 2>/dev/null)
 ALL_MODULES += ldap
-MOD_SRC_ldap := drivers/ldap.c drivers/ldap-conn.c drivers/ldap-servers.c drivers/ldap-bind.c drivers/ldap-search.c
+MOD_SRC_ldap := drivers/ldap.c drivers/ldap-conn.c drivers/ldap-servers.c drivers/ldap-bind.c drivers/ldap-search.c \
+	drivers/ldap-test.c
 MOD_LIBS_ldap := $(shell pkg-config --exists libsasl2 && pkg-config --libs ldap 2>/dev/null)
 ALL_MODULES += gssapi
 MOD_SRC_gssapi := drivers/gssapi.c drivers/gssapi-table.c
@@ -48,7 +49,7 @@ ALL_MODULES += oauth2
 MOD_SRC_oauth2 := drivers/oauth2.c drivers/oauth2-ask.c drivers/oauth2-http.c drivers/oauth2-claims.c \
 	drivers/oauth2-jwt.c drivers/oauth2-key.c drivers/oauth2-keys.c drivers/curl-setup.c
 MOD_LIBS_oauth2 := $(shell pkg-config --libs libcurl jansson libcrypto 2>/dev/null)
-SQL_CORE := drivers/sql.c drivers/sql-pool.c drivers/sql-row.c
+SQL_CORE := drivers/sql.c drivers/sql-pool.c drivers/sql-row.c drivers/sql-test.c
 ALL_MODULES += sql-mysql sql-pgsql sql-sqlite
 MOD_SRC_sql-mysql := $(SQL_CORE) drivers/sql-mysql.c
 MOD_SRC_sql-pgsql := $(SQL_CORE) drivers/sql-pgsql.c
@@ -56,6 +57,10 @@ MOD_SRC_sql-sqlite := $(SQL_CORE) drivers/sql-sqlite.c
 MOD_LIBS_sql-mysql := $(shell pkg-config --libs libmariadb 2>/dev/null)
 MOD_LIBS_sql-pgsql := $(shell pkg-config --libs libpq 2>/dev/null)
 MOD_LIBS_sql-sqlite := $(shell pkg-config --libs sqlite3 2>/dev/null)
+# no driver: what "authctl driver test" sees of a server's certificate
+ALL_MODULES += tls-probe
+MOD_SRC_tls-probe := libexec/tls-probe.c
+MOD_LIBS_tls-probe := $(shell pkg-config --libs libssl libcrypto 2>/dev/null)
 MODULES = $(foreach m,$(ALL_MODULES),$(if $(MOD_LIBS_$(m)),$(m)))
 LEFT_OUT = $(filter-out $(MODULES),$(ALL_MODULES))
 

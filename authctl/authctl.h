@@ -24,6 +24,7 @@ int authctl_user(int argc, char **argv);
 int authctl_pw(int argc, char **argv); /* pw.c, on the schemes */
 int authctl_config(int argc, char **argv);
 int authctl_config_check(int argc, char **argv);
+int authctl_driver_test(int argc, char **argv); /* runs authd --test-driver */
 int authctl_reload(int argc, char **argv);
 int authctl_version(int argc, char **argv);
 

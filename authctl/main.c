@@ -76,6 +76,13 @@ static const struct command {
 	"Show the settings in effect, secrets hidden.\n"
 	"  -n             only those that differ from the defaults\n"
 	"  -c file        of this file\n"},
+    {"driver test", authctl_driver_test, "[-c file] [--dovecot] [-u user [-p]] section",
+	"Try a passdb or userdb with the configuration's own values and say step by step what\n"
+	"works. The section: passdb sql, userdb 2, or a driver's name. Run it as root, as authd\n"
+	"is started. Exit status: 0 all works, 67 no such user, 75 the backend is down, 77 the\n"
+	"password is wrong, 78 the configuration must be mended.\n"
+	"  -u user        look this user up; without, one that cannot exist\n"
+	"  -p             and try a password, from the terminal or standard input\n"},
     {"reload", authctl_reload, "[--dovecot]",
 	"Check the configuration, make the running authd take it, and wait until it has.\n"
 	"Exit status: 0 done, 78 the configuration is bad (the old one goes on), 75 authd is\n"

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "authd/child.h"
+#include "authd/driver-test.h"
 #include "authd/parent.h"
 
 static const char usage_text[] =
@@ -21,6 +22,7 @@ static const char usage_text[] =
     "  -F, --foreground   accepted and ignored: authd always stays in the foreground\n"
     "      --version      print the version\n"
     "  -h, --help         print this\n"
+    "      --test-driver SECTION   what \"authctl driver test\" runs\n"
     "\n"
     "Signals: SIGHUP reloads the configuration, SIGUSR1 opens the log anew, SIGTERM ends it.\n"
     "The configuration can be checked without starting: authctl config check FILE\n";
@@ -31,6 +33,9 @@ static const struct option long_options[] = {
     {"foreground", no_argument, NULL, 'F'},
     {"version", no_argument, NULL, 'V'},
     {"help", no_argument, NULL, 'h'},
+    {"test-driver", required_argument, NULL, 'T'},
+    {"user", required_argument, NULL, 'u'},
+    {"password-on-stdin", no_argument, NULL, 'p'},
     {0},
 };
 
@@ -55,6 +60,7 @@ static bool open_standard_files(void)
 int main(int argc, char **argv)
 {
 	struct parent_options options = {.argv0 = argc > 0 ? argv[0] : ""};
+	struct driver_test_options test = {0};
 	const char *role = child_role();
 	int c;
 	if (role != NULL)
@@ -71,6 +77,15 @@ int main(int argc, char **argv)
 			break;
 		case 'F':
 			break;
+		case 'T':
+			test.section = optarg;
+			break;
+		case 'u':
+			test.user = optarg;
+			break;
+		case 'p':
+			test.password_on_stdin = true;
+			break;
 		case 'V':
 			puts("authd " AUTHD_VERSION);
 			return EX_OK;
@@ -83,5 +98,9 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		return wrong_usage(argv[optind]);
-	return parent_main(&options);
+	if (test.section == NULL)
+		return parent_main(&options);
+	test.config_path = parent_config_path(&options);
+	test.dovecot = options.dovecot;
+	return driver_test_main(&test);
 }

@@ -253,13 +253,18 @@ static void run(struct parent *p)
 
 /* ---- start and end ---- */
 
+const char *parent_config_path(const struct parent_options *o)
+{
+	if (o->config_path != NULL)
+		return o->config_path;
+	return o->dovecot ? CONFIG_DOVECOT : CONFIG_DEFAULT;
+}
+
 static bool prepare(struct parent *p, const struct parent_options *o, struct err *err)
 {
 	TAILQ_INIT(&p->children);
 	SLIST_INIT(&p->sockets);
-	p->config_path = o->config_path;
-	if (p->config_path == NULL)
-		p->config_path = o->dovecot ? CONFIG_DOVECOT : CONFIG_DEFAULT;
+	p->config_path = parent_config_path(o);
 	p->dovecot = o->dovecot;
 	p->signal_fd = p->pid_fd = -1;
 	p->stderr_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 16);

@@ -108,6 +108,7 @@ struct parent_options {
 	bool dovecot;
 	const char *argv0;
 };
+const char *parent_config_path(const struct parent_options *o);
 int parent_main(const struct parent_options *options);
 
 /* ---- parent-config.c: from a file to a lineup that could be started ---- */

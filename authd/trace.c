@@ -11,7 +11,7 @@ static bool holds(struct span s, const char *word)
 	return memmem(s.ptr, s.len, word, strlen(word)) != NULL;
 }
 
-static bool is_secret_key(struct span key)
+bool trace_hides(struct span key)
 {
 	return span_eq_str(key, "resp") || holds(key, "pass") || holds(key, "token") ||
 	       span_eq_str(key, "channel_binding");
@@ -20,7 +20,7 @@ static bool is_secret_key(struct span key)
 static void put_field(struct buffer *b, struct span field)
 {
 	ssize_t equals = span_find(field, '=');
-	if (equals > 0 && is_secret_key(span_first(field, (size_t)equals))) {
+	if (equals > 0 && trace_hides(span_first(field, (size_t)equals))) {
 		buffer_append(b, span_first(field, (size_t)equals));
 		buffer_append_str(b, "=<hidden>");
 	} else {

@@ -8,6 +8,8 @@
 
 #include "base/buffer.h"
 
+/* The value of this key is not to be shown. */
+bool trace_hides(struct span key);
 /* One line without its LF. what: "client in", "master in" */
 void trace_line(const char *what, struct span line);
 /* The line that was appended to the buffer since it was from bytes long. */

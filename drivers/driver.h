@@ -14,7 +14,7 @@
 #include "conf/vars.h"
 #include "drivers/entry.h"
 
-enum { DRIVER_ABI = 4 }; /* must be equal; there is no negotiation */
+enum { DRIVER_ABI = 5 }; /* must be equal; there is no negotiation */
 enum { ASK_MANY_MAX = 16 };
 
 enum driver_can {
@@ -57,6 +57,8 @@ struct exchange;    /* drivers/exchange.h */
 /* Takes the next listed name; false: stop, nobody listens any more. May block. */
 typedef bool driver_emit(void *ctx, struct span user);
 
+struct driver_report;
+
 struct driver {
 	unsigned abi; /* DRIVER_ABI */
 	const struct driver_spec *spec;
@@ -79,10 +81,7 @@ struct driver {
 	 */
 	enum verdict (*ask)(void *state, struct question *q);
 
-	/*
-	 * NULL, or ask() of several questions at once, for a backend that can have
-	 * many under way in one state. verdicts[i] is for questions[i].
-	 */
+	/* NULL, or ask() of several questions at once, where that is cheaper than one by one. */
 	void (*ask_many)(
 	    void *state, struct question *const *questions, enum verdict *verdicts, size_t count);
 
@@ -110,6 +109,9 @@ struct driver {
 	uint64_t (*version)(void *state);
 
 	void (*close)(void *state);
+
+	/* NULL, or for "authctl driver test", see report.h; false: nothing there to ask */
+	bool (*test)(const void *settings, struct driver_report *report);
 };
 
 #endif

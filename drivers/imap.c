@@ -10,12 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/wheel.h"
 #include "drivers/curl-setup.h"
 #include "drivers/imap-reply.h"
+#include "drivers/report.h"
 
 enum {
 	PATIENCE_MS = 30 * 1000,
@@ -184,6 +186,23 @@ static void imap_close(void *state)
 	mem_free(&state);
 }
 
+/* The host may be a template: then only a user's login shows where it leads. */
+static bool imap_test(const void *settings, struct driver_report *r)
+{
+	const struct imap_settings *set = settings;
+	char port[16];
+	if (!template_is_constant(set->host))
+		return true;
+	snprintf(port, sizeof(port), "%u", set->port);
+	int fd = r->reach(r, template_text(set->host), port, "the IMAP server");
+	if (fd >= 0 && set->ssl != IMAP_SSL_NO)
+		r->certificate(r, fd, set->ssl == IMAP_SSL_IMAPS ? TLS_AT_ONCE : TLS_IMAP,
+		    template_text(set->host), set->ca_file, set->ca_dir);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 extern const struct driver authd_driver;
 const struct driver authd_driver = {
     .abi = DRIVER_ABI,
@@ -193,4 +212,5 @@ const struct driver authd_driver = {
     .open = imap_open,
     .ask = imap_ask,
     .close = imap_close,
+    .test = imap_test,
 };

@@ -80,6 +80,11 @@ int ldap_conn_code(struct ldap_conn *c, LDAPMessage *res, struct arena *a, const
 /* The server itself is not well: ask another one. */
 bool ldap_code_is_outage(int code);
 
+/* ---- ldap-test.c ---- */
+
+struct driver_report;
+bool ldap_test(const void *settings, struct driver_report *r);
+
 /* ---- ldap-bind.c ---- */
 
 /* As dn of the settings, simple or SASL. */

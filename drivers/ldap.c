@@ -379,4 +379,5 @@ const struct driver authd_driver = {
     .list = ldap_list,
     .needs = ldap_needs,
     .close = ldap_close_state,
+    .test = ldap_test,
 };

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -450,8 +451,23 @@ static bool conn_finish(void *handle)
 	return c->at_end && run_free_result(c, s->st);
 }
 
+static void describe(const struct sql_connect *to, const char *host, struct sql_target *t)
+{
+	t->server = "MariaDB or MySQL";
+	t->tls = to->ssl_ca != NULL || to->ssl_ca_path != NULL || to->ssl_cert != NULL ||
+		 to->ssl_verify > 0;
+	if (to->ssl_ca != NULL)
+		snprintf(t->ca_file, sizeof(t->ca_file), "%s", to->ssl_ca);
+	if (to->ssl_ca_path != NULL)
+		snprintf(t->ca_dir, sizeof(t->ca_dir), "%s", to->ssl_ca_path);
+	/* the library takes "localhost" for its socket */
+	if (host[0] != '/' && host[0] != '\0' && strcmp(host, "localhost") != 0)
+		snprintf(t->port, sizeof(t->port), "%u", to->port != 0 ? to->port : 3306);
+}
+
 const struct sql_backend sql_backend = {
     .kind = SQL_KIND_MYSQL,
+    .describe = describe,
     .connect = conn_open,
     .dialect = conn_dialect,
     .execute = conn_execute,

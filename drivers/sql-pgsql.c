@@ -478,8 +478,30 @@ static bool conn_finish(void *handle)
 	return c->at_end;
 }
 
+static void describe(const struct sql_connect *to, const char *host, struct sql_target *t)
+{
+	PQconninfoOption *all = PQconninfoParse(to->rest, NULL);
+	const char *port = "5432";
+	t->server = "PostgreSQL";
+	for (PQconninfoOption *o = all; o != NULL && o->keyword != NULL; o++) {
+		if (o->val == NULL)
+			continue;
+		if (strcmp(o->keyword, "port") == 0)
+			port = o->val;
+		else if (strcmp(o->keyword, "sslmode") == 0)
+			t->tls =
+			    strcmp(o->val, "require") == 0 || strncmp(o->val, "verify", 6) == 0;
+		else if (strcmp(o->keyword, "sslrootcert") == 0)
+			snprintf(t->ca_file, sizeof(t->ca_file), "%s", o->val);
+	}
+	if (host[0] != '/' && host[0] != '\0')
+		snprintf(t->port, sizeof(t->port), "%s", port);
+	PQconninfoFree(all);
+}
+
 const struct sql_backend sql_backend = {
     .kind = SQL_KIND_PGSQL,
+    .describe = describe,
     .connect = conn_open,
     .dialect = conn_dialect,
     .execute = conn_execute,

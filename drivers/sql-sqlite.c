@@ -263,8 +263,15 @@ static enum sql_result conn_execute_all(
 	return r == SQL_LOST || r == SQL_TIMEOUT ? r : SQL_FAILED;
 }
 
+static void describe(
+    const struct sql_connect *to UNUSED, const char *host UNUSED, struct sql_target *t)
+{
+	t->server = "SQLite";
+}
+
 const struct sql_backend sql_backend = {
     .kind = SQL_KIND_SQLITE,
+    .describe = describe,
     .connect = conn_open,
     .dialect = conn_dialect,
     .execute = conn_execute,

@@ -119,8 +119,17 @@ struct sql_item {
 	struct sql_row row; /* the first */
 };
 
+/* Of one host, for a test: how to reach it. */
+struct sql_target {
+	const char *server; /* "MariaDB or MySQL" */
+	char port[16];	    /* "": not over the network */
+	bool tls;	    /* it is asked for */
+	char ca_file[256], ca_dir[256];
+};
+
 struct sql_backend {
 	enum sql_backend_kind kind;
+	void (*describe)(const struct sql_connect *to, const char *host, struct sql_target *target);
 	/* NULL and *err; bounded by until (clock_ms()) */
 	void *(*connect)(
 	    const struct sql_connect *to, const char *host, int64_t until, struct err *err);
@@ -162,12 +171,14 @@ bool sql_list(void *state, const struct vars *vars, driver_emit *emit, void *ctx
 enum verdict sql_store(void *state, struct question *q, const struct replacement *r);
 uint64_t sql_needs(void *state);
 void sql_close(void *state);
+/* sql-test.c */
+bool sql_test(const void *settings, struct driver_report *r);
 
 /* what the drivers of all backends have */
 #define SQL_DRIVER                                                                                 \
 	.abi = DRIVER_ABI, .spec = &spec_sql, .can = CAN_SHOW | CAN_LIST | CAN_STORE,              \
 	.lanes = LANES_OWN, .open = sql_open, .ask = sql_ask, .list = sql_list,                    \
-	.store = sql_store, .needs = sql_needs, .close = sql_close
+	.store = sql_store, .needs = sql_needs, .close = sql_close, .test = sql_test
 
 /* ---- sql-pool.c: the connections of all lanes ---- */
 

@@ -123,15 +123,15 @@ class Authority:
         subprocess.run(["openssl"] + list(args), check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
 
-    def issue(self, name, kind="IP"):
-        """(certificate, key) for an address or, kind DNS, a host name."""
+    def issue(self, name, kind="IP", days=2):
+        """(certificate, key) for an address or, kind DNS, a host name. days 0: it expires at once."""
         base = os.path.join(self.dir, name)
         with open(base + ".ext", "w") as f:
             f.write("subjectAltName=%s:%s\n" % (kind, name))
         self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                       "-keyout", base + ".key", "-out", base + ".csr", "-subj", "/CN=" + name)
         self._openssl("x509", "-req", "-in", base + ".csr", "-CA", self.cert, "-CAkey", self.key,
-                      "-CAcreateserial", "-days", "2", "-extfile", base + ".ext", "-out",
+                      "-CAcreateserial", "-days", str(days), "-extfile", base + ".ext", "-out",
                       base + ".pem")
         return base + ".pem", base + ".key"
 
