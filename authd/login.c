@@ -1,18 +1,12 @@
 /*
- * The login: where mechanism, chain and client meet.
- *
- * What a failure looks like from outside is decided here and nowhere else:
- * an outage is never told as a wrong password, no delay goes past the time
- * that the client waits, and public reasons are an enumerated few.
- * Runs in: front.
+ * The login: where mechanism, chain and client meet. How it ends is in
+ * login-end.c. Runs in: front.
  */
 #include "authd/login.h"
 
-#include <sodium.h>
-#include <time.h>
-
 #include "authd/exclusive.h"
 #include "authd/extra-fields.h"
+#include "authd/login-end.h"
 #include "authd/passdb.h"
 #include "authd/username.h"
 #include "base/log.h"
@@ -20,158 +14,6 @@
 
 static void step(struct request *r);
 static void become_target(struct request *r, const struct db_settings *set);
-
-/* ---- ends ---- */
-
-static void delay_then_finish(struct request *r, int64_t until_ms)
-{
-	request_forget_id(r);
-	if (until_ms > r->deadline_ms)
-		until_ms = r->deadline_ms;
-	if (until_ms <= clock_ms()) {
-		request_finish(r);
-		return;
-	}
-	request_set_state(r, REQUEST_DELAY);
-	front_timer_at(r->conn->front, &r->timer, until_ms);
-}
-
-/*
- * MTAs' clients take every FAIL as a wrong password; only a closed connection
- * makes them say "try again". The connection is closed when nothing else waits
- * on it, and at the latest when this client would have given up.
- */
-static void end_internal(struct request *r)
-{
-	struct conn *c = r->conn;
-	r->verdict = VERDICT_INTERNAL;
-	r->code = REPLY_TEMP_FAIL;
-	if (!r->nologin) {
-		/* spread, so that all clients of an outage do not come back at once */
-		uint64_t delay = r->scope->auth->internal_failure_delay;
-		if (delay / 2 < UINT32_MAX)
-			delay += randombytes_uniform((uint32_t)(delay / 2) + 1);
-		delay_then_finish(r, clock_ms() + (int64_t)delay);
-		return;
-	}
-	r->close_instead = true;
-	delay_then_finish(r, r->deadline_ms);
-	request_close_when_idle(c);
-}
-
-/*
- * Counted from the client's last word: a refusal out of the cache takes as long as
- * one that cost a hash, unless the hash takes longer than the delay.
- */
-static void delay_failure(struct request *r)
-{
-	int64_t asked_ms = r->deadline_ms - (int64_t)r->conn->client_deadline_ms;
-	uint64_t delay = r->nodelay ? 0 : r->scope->auth->failure_delay;
-	delay_then_finish(r, asked_ms + (int64_t)delay);
-}
-
-static void end_failure(struct request *r, enum verdict v)
-{
-	if (v == VERDICT_INTERNAL) {
-		end_internal(r);
-		return;
-	}
-	r->verdict = v;
-	if (v == VERDICT_DISABLED) {
-		r->code = REPLY_USER_DISABLED;
-	} else if (v == VERDICT_EXPIRED) {
-		r->code = REPLY_PASS_EXPIRED;
-		r->reason = SPAN_LIT("Password expired");
-	} else if (r->master == MASTER_TARGET) {
-		r->code = REPLY_AUTHZ_FAIL;
-	}
-	delay_failure(r);
-}
-
-void login_refuse_now(struct request *r, enum reply_code code, const char *reason)
-{
-	r->verdict = VERDICT_MISMATCH;
-	r->code = code;
-	r->reason = span_of(reason);
-	/* what a passdb presets is not for those whom it has not let in */
-	r->fields = fields_in(&r->arena);
-	request_forget_id(r);
-	request_finish(r);
-}
-
-/* "scram-sha-256" */
-static const char *mech_source(struct request *r)
-{
-	char *source = arena_cstr(&r->arena, span_of(r->mech->name));
-	for (char *p = source; *p != '\0'; p++)
-		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
-	return source;
-}
-
-static void end_refused(struct request *r, const char *why)
-{
-	const char *source = mech_source(r);
-	auth_log_failure(r, source, span_of(why));
-	request_path_add(r, source, VERDICT_MISMATCH);
-	end_failure(r, VERDICT_MISMATCH);
-}
-
-/* A yes that nobody's password stands behind is for those who route on it, not for an MTA. */
-static bool is_routing_only(const struct request *r)
-{
-	bool routes = r->conn->type == LISTENER_LOGIN;
-	return fields_has(&r->fields, "proxy") && !routes && !r->password_compared &&
-	       (r->mech->flags & MECH_PLAINTEXT) != 0;
-}
-
-static void end_success(struct request *r)
-{
-	passdb_fields_settle_proxy(r);
-	if (is_routing_only(r)) {
-		end_refused(r, "a proxy field without a password check is no login here");
-		return;
-	}
-	r->verdict = VERDICT_OK;
-	if (r->conn->type != LISTENER_LOGIN && r->conn->type != LISTENER_TOKEN_LOGIN)
-		request_forget_id(r);
-	int64_t wait_s = r->delay_until > 0 ? r->delay_until - (int64_t)time(NULL) : 0;
-	if (wait_s <= 0) {
-		request_finish(r);
-		return;
-	}
-	int64_t until = clock_ms() + wait_s * 1000;
-	if (until > r->deadline_ms) {
-		auth_log_failure(r, "delay_until",
-		    SPAN_LIT("the client does not wait that long; told to try again"));
-		end_internal(r);
-		return;
-	}
-	request_set_state(r, REQUEST_DELAY);
-	front_timer_at(r->conn->front, &r->timer, until);
-}
-
-/*
- * The mechanism refuses. After a credential that was a fake this looks as after
- * a real one: nothing that a passdb said is told, and no code.
- */
-static void end_by_mechanism(struct request *r)
-{
-	bool by_verdict = r->mech_failed_by_verdict;
-	if (by_verdict && r->io.verdict == VERDICT_INTERNAL) {
-		end_internal(r);
-		return;
-	}
-	if (r->computes)
-		passdb_roll_back(r, &r->before);
-	if (!by_verdict) {
-		end_refused(r, r->io.why != NULL ? r->io.why : "invalid input");
-	} else if (r->computes) {
-		r->verdict = r->io.verdict;
-		delay_failure(r);
-	} else {
-		end_failure(r, r->io.verdict);
-	}
-}
 
 /* ---- the mechanism's wishes ---- */
 
@@ -187,7 +29,7 @@ static bool take_user(struct request *r)
 		r->io.user = r->vars.v[VAR_USER];
 		return true;
 	}
-	end_refused(r, arena_cstr(&r->arena, span_of(err.text)));
+	login_end_refused(r, arena_cstr(&r->arena, span_of(err.text)));
 	return false;
 }
 
@@ -215,7 +57,7 @@ static bool prepare_password(struct request *r)
 	    precis_enforce(PRECIS_OPAQUE_STRING, secret_reveal(r->io.password), &r->arena, &err);
 	r->io.password = secret_of(p);
 	if (p.ptr == NULL)
-		end_refused(r, arena_printf(&r->arena, "the password: %s", err.text).ptr);
+		login_end_refused(r, arena_printf(&r->arena, "the password: %s", err.text).ptr);
 	return p.ptr != NULL;
 }
 
@@ -224,13 +66,13 @@ static void ask_passdbs(struct request *r, const char *scheme)
 	if (!take_user(r) || (scheme == NULL && !prepare_password(r)))
 		return;
 	if (scheme == NULL && !password_is_legal(r->io.password)) {
-		end_refused(r, "Attempted login with password having illegal chars");
+		login_end_refused(r, "Attempted login with password having illegal chars");
 		return;
 	}
 	if ((r->mech->flags & MECH_ONE_AT_A_TIME) != 0 && !exclusive_take(r)) {
 		auth_log_outage(r, "exclusive",
 		    SPAN_LIT("another such login of this user is under way; told to try again"));
-		end_internal(r);
+		login_end_internal(r);
 		return;
 	}
 	if (scheme != NULL) {
@@ -246,7 +88,7 @@ static void ask_passdbs(struct request *r, const char *scheme)
 		return;
 	}
 	if (r->scope->masterdb_count == 0) {
-		end_refused(r, "Attempted master login with no master passdbs");
+		login_end_refused(r, "Attempted master login with no master passdbs");
 		return;
 	}
 	r->master = MASTER_CHECKING;
@@ -259,7 +101,7 @@ static void ask_helper(struct request *r)
 	struct pool *p = generation_helper(r->generation, r->mech->helper);
 	if (p == NULL) {
 		auth_log_outage(r, r->mech->helper, SPAN_LIT("there is no such worker"));
-		end_internal(r);
+		login_end_internal(r);
 		return;
 	}
 	r->asking = ASKING_HELPER;
@@ -293,9 +135,9 @@ static void keep_last_words(struct request *r)
 static void end_after_last_words(struct request *r)
 {
 	if (r->mech_refused)
-		end_by_mechanism(r);
+		login_end_by_mechanism(r);
 	else
-		end_success(r);
+		login_end_success(r);
 }
 
 /* Last words go with the OK or FAIL, or before it, as a challenge, where the client is older. */
@@ -312,19 +154,20 @@ static void say_last_words(struct request *r)
 static void mech_done(struct request *r)
 {
 	if (r->computes && r->mech_failed_by_verdict) {
-		end_by_mechanism(r); /* no fake may ever let anybody in */
+		login_end_by_mechanism(r); /* no fake may ever let anybody in */
 		return;
 	}
 	if (!take_user(r))
 		return;
 	if (r->master == MASTER_WANTED || (r->master == MASTER_CHECKING && r->master_db == NULL)) {
-		end_refused(r, "a mechanism without a password cannot log in as somebody else");
+		login_end_refused(
+		    r, "a mechanism without a password cannot log in as somebody else");
 		return;
 	}
 	for (size_t i = 0; i < r->mech_fields.count; i++)
 		passdb_field_set(r, r->mech_fields.items[i].key, r->mech_fields.items[i].value);
 	if (r->io.why != NULL)
-		auth_log(r, LOG_LEVEL_INFO, mech_source(r), span_of(r->io.why));
+		auth_log(r, LOG_LEVEL_INFO, login_mech_source(r), span_of(r->io.why));
 	keep_last_words(r);
 	r->mech_is_done = true;
 	if (r->master == MASTER_CHECKING)
@@ -354,7 +197,7 @@ static void step(struct request *r)
 			return;
 		case MECH_STORE:
 			if (r->mech_failed_by_verdict)
-				end_by_mechanism(r); /* a fake is stored nowhere */
+				login_end_by_mechanism(r); /* a fake is stored nowhere */
 			else
 				passdb_store(r);
 			return;
@@ -383,7 +226,7 @@ static bool message_is_legal(struct request *r, struct span data)
 {
 	if ((r->mech->flags & MECH_ALLOW_NUL) != 0 || span_find(data, '\0') < 0)
 		return true;
-	end_refused(r, "Unexpected NUL in the client's message");
+	login_end_refused(r, "Unexpected NUL in the client's message");
 	return false;
 }
 
@@ -552,7 +395,7 @@ void login_passdb_done(struct request *r, enum verdict v)
 	else if (v == VERDICT_OK)
 		say_last_words(r);
 	else
-		end_failure(r, v);
+		login_end_failure(r, v);
 }
 
 void login_stored(struct request *r, enum verdict v)

@@ -72,9 +72,8 @@ struct mech_io {
 	struct arena *arena;
 	const struct mech_context *context;
 
-	/* in: the client's message, which lives as long as the arena; in.ptr == NULL at the start
-	 * when there is no initial response
-	 */
+	/* in: the client's message, which lives as long as the arena; absent at the start when
+	   there is no initial response */
 	struct span in;
 	/* in: answer to MECH_VERIFY, MECH_CREDENTIAL and MECH_STORE */
 	enum verdict verdict;
@@ -95,9 +94,8 @@ struct mech_io {
 	struct secret replacement;     /* MECH_STORE: the new value, as credential is */
 	struct mech_exchange exchange; /* MECH_EXCHANGE, in and out */
 	const char *scheme;	       /* MECH_CREDENTIAL, MECH_STORE */
-	/* MECH_CREDENTIAL: what one is made of where the plaintext is stored: DIGEST-MD5's
-	   "name:realm" as the client hashes them. SCRAM leaves it to the core. */
-	struct span salt;
+	struct span
+	    salt; /* MECH_CREDENTIAL, to make one of a plaintext: DIGEST-MD5's "name:realm" */
 	const char *binding_type; /* MECH_BINDING: "tls-exporter" ... */
 	const char *why; /* MECH_FAIL: for the log, "invalid input"; MECH_DONE: a note for it */
 	struct fields *fields; /* fields that the mechanism itself sets (DOVECOT-TOKEN) */
