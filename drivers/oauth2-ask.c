@@ -272,7 +272,9 @@ static enum verdict ask_grant(struct asking *as)
 	    set->local || set->tokeninfo_url[0] != '\0' || set->introspection_url[0] != '\0';
 	if (askable)
 		return ask_about_token(as);
-	/* the provider took the password of this very user */
+	/* the provider took the password of this very user, and (section 5.1) all scopes */
+	if (set->scope[0] != '\0' && !fields_has(&as->token.fields, "scope"))
+		fields_set_str(&as->token.fields, "scope", set->scope);
 	if (!fields_has(&as->token.fields, set->username_attribute))
 		fields_set(&as->token.fields, span_of(set->username_attribute), user);
 	return VERDICT_OK;

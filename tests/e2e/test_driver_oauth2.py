@@ -86,6 +86,11 @@ introspection_url = http://127.0.0.1:1/
 tokeninfo_url = {url}/.well-known/openid-configuration?token=
 username_attribute = nothing
 """,
+    "headers": """
+tokeninfo_url = {url}/headers?access_token=
+send_auth_headers = yes
+pass_attrs = about=%{{oauth2:about}}
+""",
     "tls": """
 tokeninfo_url = https://localhost:{tls}/tokeninfo?access_token=
 tls_ca_cert_file = {provider}/cert.pem
@@ -269,6 +274,15 @@ def test_scope(world, form):
         "openid-configuration": world.provider.url + "/.well-known/openid-configuration"}
     assert ask(world, form, poor, mech="XOAUTH2").words == {
         "status": "403", "schemes": "bearer", "scope": "mail imap"}
+
+
+def test_headers_about_the_client(world):
+    with world.server.client() as c:
+        for params, want in (((), "headers"), (("rip=192.0.2.1", "lip=2001:db8::1"), "headers 192.0.2.1 2001:db8::1"),
+                             (("rip=192.0.2.1", "rport=5", "lip=2001:db8::1", "lport=143"),
+                              "headers 192.0.2.1:5 [2001:db8::1]:143")):
+            reply = c.auth("PLAIN", *params, resp=plain("tim", "any"), service="headers")
+            assert reply.get("about").split() == want.split()
 
 
 def test_userinfo_wants_a_scope_of_its_own(world):

@@ -207,6 +207,13 @@ static void test_every_algorithm(void **state)
 			if (i != j)
 				refused(k, signed_with(k, alg, head));
 		}
+		bool es256 = strcmp(alg, "ES256") == 0;
+		open_with(k, es256 ? JWKS "local_validation_algorithms = RS256 HS256\n"
+				   : JWKS "local_validation_algorithms = ES256\n");
+		write_set(k, jwk_of(&k->arena, key_for(alg), "").ptr);
+		refused(k, signed_with(k, alg, NULL));
+		open_with(k, JWKS);
+		good = signed_with(k, alg, NULL);
 		/* the key says that it is for another one */
 		write_set(k, jwk_of(&k->arena, key_for(alg), ",\"alg\":\"RS1\"").ptr);
 		refused(k, good);

@@ -60,7 +60,7 @@ async function passwordGrant(ctx) {
     });
   }
   ctx.body = {
-    access_token: await token.save(), token_type: 'Bearer', expires_in: token.expiration, scope: token.scope,
+    access_token: await token.save(), token_type: 'Bearer', expires_in: token.expiration,
   };
 }
 provider.registerGrantType('password', passwordGrant,
@@ -69,6 +69,10 @@ provider.registerGrantType('password', passwordGrant,
 provider.use(async (ctx, next) => {
   if (ctx.path === '/moved') return ctx.redirect(`/tokeninfo?${ctx.querystring}`);
   if (ctx.path === '/huge') ctx.body = { email: 'tim', scope: 'mail', huge: 'x'.repeat(100000) };
+  if (ctx.path === '/headers') {
+    const about = ['service', 'remote', 'local'].map((name) => ctx.get(`x-dovecot-auth-${name}`));
+    ctx.body = { email: 'tim', scope: 'mail', about };
+  }
   if (ctx.path === '/list') ctx.body = ['tim'];
   if (ctx.path === '/broken') ctx.throw(500);
   if (ctx.path !== '/tokeninfo') return ctx.body ? undefined : next();
