@@ -432,6 +432,7 @@ static bool find_driver(struct worker *w, const struct worker_hooks *hooks, stru
 		return false;
 	driver_limits.first_valid_uid = w->wc->process->first_valid_uid;
 	driver_limits.last_valid_uid = w->wc->process->last_valid_uid;
+	driver_limits.language_24 = w->wc->is_24;
 	driver_limits.stores = w->wc->stores;
 	return hooks == NULL || hooks->confine == NULL ||
 	       hooks->confine(w->wc, w->driver->spec, w->settings, err);

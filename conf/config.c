@@ -22,7 +22,7 @@ static const char *default_in(
 }
 
 /* $name where name was not set in the file */
-static const char *default_of(void *ctx, const char *name)
+const char *load_default_of(void *ctx, const char *name)
 {
 	struct load *l = ctx;
 	if (l->options->dovecot && (strcmp(name, "default_internal_user") == 0 ||
@@ -69,10 +69,14 @@ static struct config *load(const char *name, const struct span *text,
 	    .no_files = text != NULL,
 	    .report = from_parser,
 	    .ctx = &l,
-	    .default_of = default_of};
+	    .default_of = load_default_of};
 	name = arena_cstr(&c->arena, span_of(name));
 	struct conf_node *root =
 	    text != NULL ? conf_parse_text(&p, name, *text) : conf_parse_file(&p, name);
+	if (p.is_24)
+		root = load_24(&l, root);
+	c->version_24 = l.version_24;
+	c->drivers = options->drivers;
 	if (text != NULL || l.errors == 0 || root->first != NULL)
 		build(&l, root);
 	load_report_errors(&l);

@@ -126,12 +126,16 @@ struct config_place { /* where it stands, for messages */
 	unsigned line;
 };
 
+struct conf_node;
+
 struct config_db {
 	struct db_settings *set;
 	struct config_place place;
-	unsigned id;			/* passdbs and userdbs are numbered on their own, from 1 */
-	int pool;			/* index into pools; -1: handled in the front */
-	const struct driver_spec *spec; /* NULL: a third-party module, known only to its worker */
+	unsigned id;			 /* passdbs and userdbs are numbered on their own, from 1 */
+	int pool;			 /* index into pools; -1: handled in the front */
+	const struct driver_spec *spec;	 /* NULL: a third-party module, known only to its worker */
+	const char *file_text;		 /* 2.4: instead of the file that args names; else NULL */
+	const struct conf_node *written; /* 2.4: the section; else NULL */
 	bool assumes_user; /* userdb that says yes to any name (static without allow_all_users):
 			      the passdbs are asked first whether the user exists */
 };
@@ -147,6 +151,7 @@ struct config_block {
 	struct config_db *userdbs;
 	size_t userdb_count;
 	struct config_place place;
+	const struct conf_node *written; /* protocol X {} of 2.4; for printing */
 };
 
 /*
@@ -208,7 +213,11 @@ struct config {
 	size_t pool_count;
 	struct config_listener *listeners;
 	size_t listener_count;
-	bool dovecot;		  /* loaded with options->dovecot */
+	bool dovecot; /* loaded with options->dovecot */
+	/* The form of Dovecot 2.4; the parent's and authctl's only, for printing. */
+	const char *version_24;		 /* its version, NULL: the form of 2.3 */
+	const struct conf_node *written; /* the tree of the file, groups and $SET:name put in */
+	const struct driver_spec *const *drivers; /* options->drivers */
 	const char **passed_over; /* --dovecot: "file:line: name" of what is not ours */
 	size_t passed_over_count;
 };
@@ -257,6 +266,7 @@ struct worker_config {
 	bool scram;	     /* SCRAM-SHA-256 is offered */
 	const char *rehash_scheme;
 	unsigned rehash_rounds;
+	bool is_24; /* the configuration is written for Dovecot 2.4 */
 };
 void config_export_worker(const struct config *c, size_t pool, struct buffer *out);
 struct worker_config *config_import_worker(struct span blob, struct err *err) MUST_CHECK;

@@ -37,6 +37,30 @@ struct driver_module {
 /* row: which setting it is about; NULL: all of them together */
 typedef void driver_complain(void *ctx, const char *row, const char *text);
 
+struct form_24; /* conf/form-24.h */
+
+/* A setting of Dovecot 2.4, and what it is to the driver. */
+struct driver_name_24 {
+	const char *name; /* in full: passdb_ldap_filter, ldap_uris */
+	const char *row;  /* of .settings; NULL: it has no effect, or compose() looks at it */
+	bool negated;	  /* its yes is the row's no */
+	bool variables;	  /* text with %variables, though the row's type does not say so */
+	bool inside;	  /* only what the section itself says counts */
+};
+
+/* How a section is written in the form of 2.4. */
+struct driver_form_24 {
+	const struct driver_name_24 *names; /* ends where the name is NULL */
+	const char *blocks;		    /* words: "mysql" for blocks "mysql HOST {" */
+	/* The rows that fields {} of a passdb and a userdb become; NULL: override_fields. */
+	const char *passdb_fields, *userdb_fields;
+	const char *iterate_fields; /* the same of iterate_fields {} of a userdb */
+	bool attributes;	    /* these rows are in the language of LDAP attributes */
+	const char *provider;	    /* %{sql:x} is the field x of the entry, as %{passdb:x} is */
+	/* Makes what is not one name to one row; NULL: nothing. */
+	void (*compose)(struct form_24 *form, bool passdb);
+};
+
 struct driver_spec {
 	const char *name;
 	unsigned use; /* enum driver_use */
@@ -62,6 +86,7 @@ struct driver_spec {
 	 * setting wants store(). NULL: the driver may write wherever its user may.
 	 */
 	const char *(*writes)(const void *settings, struct arena *a);
+	const struct driver_form_24 *form_24; /* NULL: args, as in 2.3 */
 	/* set in place of all the above: why this driver is not here and what to do instead */
 	const char *refusal;
 };

@@ -276,6 +276,7 @@ void config_export_worker(const struct config *c, size_t pool, struct buffer *ou
 	wire_put_u8(out, c->scopes[0].auth->allow_weak_schemes);
 	wire_put_u8(out, c->scopes[0].auth->password_precis);
 	wire_put_u8(out, c->scopes[0].auth->debug);
+	wire_put_u8(out, c->version_24 != NULL);
 	wire_put_u8(out, p->stores);
 	wire_put_u8(out, p->rehash);
 	wire_put_u8(out, strcasestr(c->scopes[0].auth->mechanisms, "SCRAM-SHA-256") != NULL);
@@ -302,6 +303,7 @@ struct worker_config *config_import_worker(struct span blob, struct err *err)
 	wc->allow_weak_schemes = wire_get_u8(&r) != 0;
 	wc->password_precis = wire_get_u8(&r) != 0;
 	wc->debug = wire_get_u8(&r) != 0;
+	wc->is_24 = wire_get_u8(&r) != 0;
 	wc->stores = wire_get_u8(&r) != 0;
 	wc->rehash = wire_get_u8(&r) != 0;
 	wc->scram = wire_get_u8(&r) != 0;

@@ -16,7 +16,7 @@ struct conf_lexer conf_lexer_of(struct span text, struct arena *a)
 {
 	if (span_starts(text, "\xef\xbb\xbf"))
 		text = span_skip(text, 3);
-	return (struct conf_lexer){text, 0, a};
+	return (struct conf_lexer){text, 0, a, false};
 }
 
 static struct span trim_left(struct span s)
@@ -128,6 +128,15 @@ static void read_value(struct conf_line *l, struct span s, struct arena *a)
 	}
 }
 
+/* "@label name {" of a group: the name has two words. */
+static void read_group(struct conf_line *l, struct span s)
+{
+	l->kind = CONF_LINE_SECTION;
+	l->name = trim_right(span_first(s, s.len - 1));
+	if (s.len == 0 || s.ptr[s.len - 1] != '{' || span_find(l->name, ' ') < 0)
+		bad(l, "a group is written: group @label name {");
+}
+
 /* Reads "[name] {" after the section's key. */
 static void read_section(struct conf_line *l, struct span s, struct arena *a)
 {
@@ -154,7 +163,7 @@ static void read_section(struct conf_line *l, struct span s, struct arena *a)
 		bad(l, "there is something after \"{\": it belongs on the next line");
 }
 
-static void read_line(struct conf_line *l, struct span s, struct arena *a)
+static void read_line(struct conf_line *l, struct span s, struct arena *a, bool groups)
 {
 	size_t n = 0;
 	while (n < s.len && !is_blank(s.ptr[n]) && s.ptr[n] != '=')
@@ -177,6 +186,8 @@ static void read_line(struct conf_line *l, struct span s, struct arena *a)
 			bad(l, "there is something after \"}\": it belongs on the next line");
 	} else if (l->key.len > 0 && l->key.ptr[l->key.len - 1] == '{') {
 		bad(l, "a space is missing before \"{\"");
+	} else if (groups && span_eq_str(l->key, "group")) {
+		read_group(l, s);
 	} else {
 		read_section(l, s, a);
 	}
@@ -196,7 +207,7 @@ struct conf_line conf_lexer_next(struct conf_lexer *lx)
 		bad(&l, "the line has a NUL byte in it");
 		return l;
 	}
-	read_line(&l, s, lx->arena);
+	read_line(&l, s, lx->arena, lx->groups);
 	if (l.kind == CONF_LINE_BAD)
 		l.opens = span_find(s, '{') >= 0 && s.ptr[s.len - 1] != '}';
 	return l;

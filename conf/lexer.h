@@ -41,6 +41,7 @@ struct conf_lexer {
 	struct span rest;
 	unsigned line;
 	struct arena *arena;
+	bool groups; /* Dovecot 2.4: "group @label name {" is a section */
 };
 
 struct conf_lexer conf_lexer_of(struct span text, struct arena *a);

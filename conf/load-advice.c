@@ -11,9 +11,9 @@ struct advice {
 
 static const struct advice advices[] = {
     {"dovecot_config_version",
-	"this file is written for Dovecot 2.4; authd reads the language of Dovecot 2.3"},
+	"this must be the first setting of the file, which is then read in Dovecot 2.4's language"},
     {"dovecot_storage_version",
-	"this file is written for Dovecot 2.4; authd reads the language of Dovecot 2.3"},
+	"this is of Dovecot 2.4, whose files begin with dovecot_config_version"},
     {"auth_allow_cleartext",
 	"this is enforced by the mail server's login processes; leave it out here"},
     {"disable_plaintext_auth",

@@ -85,12 +85,33 @@ struct args_report {
 	const char *what;
 	struct config_place place;
 	const char *file; /* of ARGS_FILE */
+	const struct driver_spec *spec;
+	const struct load_made *made; /* 2.4; else NULL */
 };
+
+/* "ROW: why" or "ROW is missing": where that row was set, and as what. */
+static void report_made(struct args_report *r, const char *text)
+{
+	const struct setting_table *table = r->spec->settings;
+	for (size_t i = 0; table != NULL && i < table->count; i++) {
+		size_t len = strlen(table->rows[i].name);
+		if (strncmp(text, table->rows[i].name, len) != 0 || strchr(": ", text[len]) == NULL)
+			continue;
+		const struct form_value *v = &r->made->values[i];
+		if (!v->bad)
+			load_error(r->l, v->place.file != NULL ? v->place : r->place, "%s%s",
+			    v->name != NULL ? v->name : table->rows[i].name, text + len);
+		return;
+	}
+	load_error(r->l, r->place, "%s: %s", r->what, text);
+}
 
 static void report_args(void *ctx, unsigned line, const char *text)
 {
 	struct args_report *r = ctx;
-	if (r->file != NULL && line > 0)
+	if (r->made != NULL && r->made->values != NULL)
+		report_made(r, text);
+	else if (r->file != NULL && line > 0)
 		load_error(r->l, (struct config_place){r->file, line}, "%s", text);
 	else
 		load_error(r->l, r->place, "%s: args: %s", r->what, text);
@@ -112,12 +133,12 @@ static void check_module(struct load *l, const char *what, const struct driver_s
 	    what, spec->name, m->name, dir, m->build_package);
 }
 
-static void check_args(
-    struct load *l, const struct config_db *db, struct config_place place, const char *what)
+static void check_args(struct load *l, const struct config_db *db, struct config_place place,
+    const char *what, const struct load_made *made)
 {
-	struct args_report r = {l, what, place, NULL};
-	struct span text = SPAN_NULL;
-	if (db->spec->args == ARGS_FILE) {
+	struct args_report r = {l, what, place, NULL, db->spec, made};
+	struct span text = span_of(db->file_text);
+	if (db->spec->args == ARGS_FILE && db->file_text == NULL) {
 		struct err err = {0};
 		r.file = db->set->args;
 		if (db->set->args[0] == '\0') {
@@ -154,7 +175,7 @@ static void check_driver(
 	else if ((spec->use & (passdb ? DRIVER_PASSDB : DRIVER_USERDB)) == 0)
 		load_error(l, place, "driver \"%s\" cannot be used in a %s", spec->name, what);
 	else
-		check_args(l, db, load_place_of(n, "args"), what);
+		check_args(l, db, load_place_of(n, "args"), what, n->made);
 }
 
 /* ---- one section ---- */
@@ -178,6 +199,10 @@ void load_db(struct load *l, struct config_block *block, const struct conf_node 
 	load_section(l, n, table, db.set);
 	if (db.set->name[0] == '\0' && n->name != NULL)
 		db.set->name = n->name;
+	if (n->made != NULL)
+		db.file_text = n->made->file_text;
+	if (n->made != NULL)
+		db.written = n->made->written;
 	if (db.set->driver[0] != '\0')
 		check_driver(l, &db, n, passdb);
 	else if (n->name != NULL &&
@@ -203,6 +228,7 @@ static struct config_pool pool_of(const struct load *l, const struct config_db *
 {
 	struct config_pool p = {.driver = db->set->driver,
 	    .args = db->set->args,
+	    .file_text = db->file_text,
 	    .worker_count = db->set->worker_count,
 	    .worker_user = db->set->worker_user,
 	    .spec = db->spec,
@@ -213,17 +239,27 @@ static struct config_pool pool_of(const struct load *l, const struct config_db *
 	return p;
 }
 
+/* What was made of settings; the text of a file is read later, and is the same as the args are. */
+static bool same_text(const struct config_pool *a, const struct config_pool *b)
+{
+	if (a->args[0] != '\0' || (a->file_text == NULL && b->file_text == NULL))
+		return true;
+	return a->file_text != NULL && b->file_text != NULL &&
+	       strcmp(a->file_text, b->file_text) == 0;
+}
+
 static bool same_pool(const struct config_pool *a, const struct config_pool *b)
 {
 	return strcmp(a->driver, b->driver) == 0 && strcmp(a->args, b->args) == 0 &&
-	       a->worker_count == b->worker_count && strcmp(a->worker_user, b->worker_user) == 0;
+	       same_text(a, b) && a->worker_count == b->worker_count &&
+	       strcmp(a->worker_user, b->worker_user) == 0;
 }
 
 static void read_args_file(struct load *l, struct config_pool *p)
 {
 	struct span text;
 	struct err err = {0};
-	if (p->spec == NULL || p->spec->args != ARGS_FILE || l->errors > 0)
+	if (p->spec == NULL || p->spec->args != ARGS_FILE || p->file_text != NULL || l->errors > 0)
 		return; /* what was wrong with it has been said */
 	if (conf_read_file(p->args, l->arena, &text, &err))
 		p->file_text = text.ptr; /* NUL-terminated; NULs inside were refused */
@@ -297,7 +333,7 @@ static void add_helper_pool(struct load *l, const struct driver_spec *spec)
 {
 	struct config *c = l->c;
 	struct args_report r = {
-	    l, spec->name, load_auth_place(&c->blocks[0], "auth_mechanisms"), NULL};
+	    l, spec->name, load_auth_place(&c->blocks[0], "auth_mechanisms"), NULL, spec, NULL};
 	struct config_pool p = {
 	    .driver = spec->name,
 	    .args = arena_cstr(l->arena, helper_args(l)),

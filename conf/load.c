@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "conf/template-parts.h"
+
 struct config_place load_place(const struct conf_node *n)
 {
 	return (struct config_place){n->file, n->line};
@@ -41,12 +43,20 @@ void load_error(struct load *l, struct config_place place, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
+	if (strchr(what, PIPE_MARK) != NULL) /* an expression of 2.4, as it is inside */
+		snprintf(what, sizeof(what), "%s",
+		    arena_cstr(l->arena, template_to_24(l->arena, span_of(what))));
 	if (place.file == NULL)
 		text = arena_printf(l->arena, "%s", what).ptr;
 	else if (place.line == 0)
 		text = arena_printf(l->arena, "%s: %s", place.file, what).ptr;
 	else
 		text = arena_printf(l->arena, "%s:%u: %s", place.file, place.line, what).ptr;
+	/* sections that share their settings are checked each for itself */
+	for (size_t i = 0; l->version_24 != NULL && i < l->errors; i++) {
+		if (strcmp(l->problems[i].text, text) == 0)
+			return;
+	}
 	l->problems = load_grow(l, l->problems, l->errors, sizeof(*l->problems));
 	l->problems[l->errors] =
 	    (struct load_problem){.place = place, .seq = l->errors, .text = text};
@@ -134,28 +144,37 @@ static bool file_value(struct load *l, const struct conf_node *n, struct span *v
 	return true;
 }
 
+bool load_value(struct load *l, const struct conf_node *n, struct span *v)
+{
+	const char *name = n->as != NULL ? n->as : n->key;
+	struct err err = {0};
+	*v = span_of(n->value);
+	if (n->unknown != NULL)
+		load_error(l, load_place(n), "%s: there is no setting for $%s", name, n->unknown);
+	else if (n->value_kind == CONF_VALUE_FILE && l->no_files)
+		load_error(l, load_place(n), "%s: \"<file\" is not possible here", name);
+	else if (n->value_kind == CONF_VALUE_FILE && !file_value(l, n, v, &err))
+		load_error(l, load_place(n), "%s: %s", name, err.text);
+	else
+		return true;
+	return false;
+}
+
 bool load_set(struct load *l, const struct conf_node *n, const struct setting *row, void *target)
 {
 	struct err err = {0};
-	struct span v = span_of(n->value);
-	if (n->unknown != NULL) {
-		load_error(
-		    l, load_place(n), "%s: there is no setting for $%s", row->name, n->unknown);
+	struct span v;
+	if (!load_value(l, n, &v))
 		return false;
-	}
-	if (n->value_kind == CONF_VALUE_FILE && l->no_files) {
-		load_error(l, load_place(n), "%s: \"<file\" is not possible here", row->name);
-		return false;
-	}
-	if (n->value_kind == CONF_VALUE_FILE && !file_value(l, n, &v, &err)) {
-		load_error(l, load_place(n), "%s: %s", row->name, err.text);
-		return false;
-	}
-	if (!setting_set(row, target, v, l->arena, &err)) {
-		load_error(l, load_place(n), "%s: %s", row->name, err.text);
-		return false;
-	}
-	return true;
+	if (setting_set(row, target, v, l->arena, &err))
+		return true;
+	load_error(l, load_place(n), "%s: %s", n->as != NULL ? n->as : row->name, err.text);
+	return false;
+}
+
+const char *load_hint(struct load *l, const char *near)
+{
+	return near != NULL ? arena_printf(l->arena, ", did you mean \"%s\"?", near).ptr : "";
 }
 
 void load_section(struct load *l, const struct conf_node *section,
@@ -256,6 +275,7 @@ static void protocol_block(struct load *l, const struct conf_node *section)
 		return;
 	}
 	struct config_block *b = find_block(l, name, negated, load_place(section));
+	b->written = section->written;
 	for (const struct conf_node *n = section->first; n != NULL; n = n->next) {
 		if (set_auth(l, b, n))
 			continue;
@@ -363,7 +383,7 @@ void load_top(struct load *l, const struct conf_node *root)
 	struct config_block *global = new_block(l, NULL, false, load_place(root));
 	if (l->options->dovecot) {
 		dovecot_defaults(l);
-		global->auth->allow_weak_schemes = true;
+		global->auth->allow_weak_schemes = l->version_24 == NULL;
 	}
 	preset_process(l, root);
 	for (const struct conf_node *n = root->first; n != NULL; n = n->next) {

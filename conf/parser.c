@@ -184,7 +184,10 @@ static void add_setting(
 {
 	struct span v = l->value;
 	const char *unknown = NULL;
-	if (l->value_kind == CONF_VALUE_PLAIN)
+	if (!p->begun && span_eq_str(l->key, "dovecot_config_version"))
+		p->is_24 = true;
+	p->begun = true;
+	if (l->value_kind == CONF_VALUE_PLAIN && !p->is_24)
 		v = expand(p, parent, v, &unknown);
 	struct conf_node *n = add(p, parent, file, l);
 	n->value_kind = l->value_kind;
@@ -231,7 +234,9 @@ static void include_one(struct conf_parser *p, struct conf_node *into, const str
 static void include(struct conf_parser *p, struct conf_node *into, const struct source *from,
     const struct conf_line *l)
 {
-	bool try = l->kind == CONF_LINE_INCLUDE_TRY;
+	/* in 2.4 wildcards may match nothing */
+	bool try = l->kind == CONF_LINE_INCLUDE_TRY ||
+		   (p->is_24 && strpbrk(arena_cstr(p->arena, l->value), "*?[") != NULL);
 	if (p->no_files) {
 		report(p, from->file, l->line, "!include is not possible here");
 		return;
@@ -257,6 +262,7 @@ static struct conf_node *open_section(
     struct conf_parser *p, struct conf_node *parent, const char *file, const struct conf_line *l)
 {
 	struct conf_node *n = add(p, parent, file, l);
+	p->begun = true;
 	n->section = true;
 	n->name = l->name.ptr != NULL ? arena_cstr(p->arena, l->name) : NULL;
 	return n;
@@ -277,6 +283,7 @@ static void parse(
 	struct conf_lexer lx = conf_lexer_of(text, p->arena);
 	struct conf_node *at = root;
 	for (;;) {
+		lx.groups = p->is_24;
 		struct conf_line l = conf_lexer_next(&lx);
 		if (l.kind == CONF_LINE_EOF)
 			break;

@@ -23,7 +23,13 @@ struct conf_node {
 	const char *name;  /* of a section; NULL: none was written */
 	const char *value; /* of a setting, $names replaced; CONF_VALUE_FILE: the absolute path */
 	enum conf_value_kind value_kind;
-	const char *unknown; /* a $name in the value that nothing defines, else NULL */
+	const char *unknown;		 /* a $name in the value that nothing defines, else NULL */
+	bool busy;			 /* 2.4: its $SET:name is being looked up */
+	bool foreign;			 /* 2.4: in a database's section, and passed over */
+	bool of_driver;			 /* 2.4: looked at by the sections that it is around */
+	const char *as;			 /* what the administrator calls it; NULL: key */
+	const struct conf_node *written; /* 2.4: what this one was made of */
+	const struct load_made *made; /* of a database in the form of 2.4: what its args would be */
 	struct conf_node *parent, *first, *last, *next, *prev;
 };
 
@@ -32,6 +38,9 @@ typedef void conf_report(void *ctx, const char *file, unsigned line, const char 
 struct conf_parser {
 	struct arena *arena;
 	bool no_files; /* text from memory: !include is an error */
+	/* Out: the first setting is dovecot_config_version. Then $SET:name is left as it is. */
+	bool is_24;
+	bool begun; /* the parser's own: there was a setting or a section */
 	conf_report *report;
 	void *ctx;
 	/* the default of a setting that was not set, for $name; NULL: unknown */

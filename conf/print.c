@@ -5,12 +5,14 @@
  */
 #include "conf/config.h"
 
-#include "conf/lexer.h"
+#include "conf/parser.h"
 
 struct printer {
 	struct buffer *out;
 	bool changed_only;
 	unsigned depth;
+	bool is_24;
+	const struct config *c;
 	struct arena arena;
 };
 
@@ -116,12 +118,73 @@ static struct span hide_words(struct printer *p, const struct driver_spec *spec,
 
 /* ---- sections ---- */
 
+/* The default of 2.3 means the same in 2.4's words. */
+static struct span in_24(struct printer *p, struct span v)
+{
+	if (span_eq_str(v, "%Lu"))
+		return SPAN_LIT("%{user | lower}");
+	return template_to_24(&p->arena, v);
+}
+
 static struct span shown(struct printer *p, const struct setting *row, const void *set)
 {
 	struct span v = setting_text(row, set, &p->arena);
+	if (p->is_24 && (row->type == SETTING_TEMPLATE || row->type == SETTING_FIELDS))
+		v = in_24(p, v);
 	if ((row->flags & SETTING_SECRET) != 0 && v.len > 0)
 		return SPAN_LIT("<hidden>");
 	return row->type == SETTING_FIELDS ? hide_words(p, NULL, v) : v;
+}
+
+/* ---- the form of 2.4: databases as they are written ---- */
+
+/* Does the setting show a password? By its table, or by its name. */
+static bool is_secret_24(const struct printer *p, const struct conf_node *n)
+{
+	const struct driver_spec *const *d = p->c->drivers;
+	for (; d != NULL && *d != NULL; d++) {
+		const struct driver_name_24 *name =
+		    (*d)->form_24 != NULL ? (*d)->form_24->names : NULL;
+		for (; name != NULL && name->name != NULL; name++) {
+			size_t full = strlen(name->name), part = strlen(n->key);
+			if (part > full || strcmp(name->name + full - part, n->key) != 0 ||
+			    name->row == NULL)
+				continue;
+			return (settings_find((*d)->settings, span_of(name->row))->flags &
+				   SETTING_SECRET) != 0;
+		}
+	}
+	return is_secret_key(NULL, span_of(n->key)) && strstr(n->key, "scheme") == NULL;
+}
+
+static void put_written(struct printer *p, const struct conf_node *n)
+{
+	if (!n->section) {
+		bool secret =
+		    n->value[0] != '\0' && strstr(n->value, "%{") == NULL && is_secret_24(p, n);
+		if (n->value_kind == CONF_VALUE_FILE) {
+			put_indent(p);
+			buffer_printf(p->out, "%s = <%s\n", n->key, n->value);
+			return;
+		}
+		put_setting(p, n->key, secret ? SPAN_LIT("<hidden>") : span_of(n->value));
+		return;
+	}
+	open_block(p, n->key, n->name);
+	for (const struct conf_node *child = n->first; child != NULL; child = child->next) {
+		if (!child->foreign)
+			put_written(p, child);
+	}
+	close_block(p);
+}
+
+/* What the drivers' sections find around them. */
+static void put_around(struct printer *p, const struct conf_node *section)
+{
+	for (const struct conf_node *n = section->first; n != NULL; n = n->next) {
+		if (n->of_driver)
+			put_written(p, n);
+	}
 }
 
 static void put_rows(struct printer *p, const struct setting_table *table, const void *set)
@@ -129,7 +192,9 @@ static void put_rows(struct printer *p, const struct setting_table *table, const
 	for (size_t i = 0; i < table->count; i++) {
 		const struct setting *row = &table->rows[i];
 		if (!p->changed_only || !setting_is_default(row, set))
-			put_setting(p, row->name, shown(p, row, set));
+			put_setting(p,
+			    p->is_24 && row->old_name != NULL ? row->old_name : row->name,
+			    shown(p, row, set));
 	}
 }
 
@@ -137,6 +202,10 @@ static void put_db(struct printer *p, const struct config_db *db, bool passdb)
 {
 	const struct setting_table *table =
 	    passdb ? &passdb_settings_table : &userdb_settings_table;
+	if (db->written != NULL) {
+		put_written(p, db->written);
+		return;
+	}
 	open_block(p, passdb ? "passdb" : "userdb", NULL);
 	for (size_t i = 0; i < table->count; i++) {
 		const struct setting *row = &table->rows[i];
@@ -167,6 +236,8 @@ static void put_protocol(struct printer *p, const struct config_block *b)
 		if (b->auth_places[i].file != NULL)
 			put_setting(p, row->name, shown(p, row, b->auth));
 	}
+	if (b->written != NULL)
+		put_around(p, b->written);
 	put_dbs(p, b);
 	close_block(p);
 }
@@ -195,9 +266,14 @@ static void put_services(struct printer *p, const struct config *c)
 
 void config_print(const struct config *c, bool changed_only, struct buffer *out)
 {
-	struct printer p = {.out = out, .changed_only = changed_only};
+	struct printer p = {
+	    .out = out, .changed_only = changed_only, .is_24 = c->version_24 != NULL, .c = c};
+	if (p.is_24)
+		put_setting(&p, "dovecot_config_version", span_of(c->version_24));
 	put_rows(&p, &process_settings_table, c->process);
 	put_rows(&p, &auth_settings_table, c->blocks[0].auth);
+	if (p.is_24)
+		put_around(&p, c->written);
 	put_dbs(&p, &c->blocks[0]);
 	put_services(&p, c);
 	for (size_t i = 1; i < c->block_count; i++)

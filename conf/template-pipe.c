@@ -152,6 +152,9 @@ static bool parse_provider(struct template_parser *p, struct template_part *part
 	if (span_eq_str(provider, "ldap") && span_eq_str(key, "dn") &&
 	    tparse_is_source(p, SPAN_LIT("ldap_dn")))
 		provider = SPAN_LIT("ldap_dn");
+	if (span_eq_str(provider, "ldap_multi") &&
+	    tparse_is_source(p, SPAN_LIT(TEMPLATE_LDAP_MULTI)))
+		provider = SPAN_LIT(TEMPLATE_LDAP_MULTI);
 	if (tparse_is_source(p, provider))
 		return tparse_source(p, part, start, provider, key, SPAN_LIT(""));
 	return parse_machine(p, part, name) || unknown_provider(p, start, provider);

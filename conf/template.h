@@ -41,6 +41,9 @@ struct span template_from_24(struct arena *a, struct span text, struct err *err)
 /* The reverse, to be shown; a text without such expressions stays as it is. */
 struct span template_to_24(struct arena *a, struct span text);
 
+/* What a driver calls its variable %{ldap_multi:...}, which only 2.4 has. */
+#define TEMPLATE_LDAP_MULTI "\2multi"
+
 /* err.code of an expansion that failed because a variable has no value and there is no default */
 enum { TEMPLATE_NO_VALUE = 69 }; /* EX_UNAVAILABLE */
 

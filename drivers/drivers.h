@@ -20,7 +20,8 @@ extern const struct driver_spec spec_pam, spec_passwd, spec_shadow, spec_checkpa
 struct driver_limits {
 	unsigned first_valid_uid, last_valid_uid; /* whom a list of the system's users shows; 0: no
 						     end */
-	bool stores; /* store() will be called: some setting wants it */
+	bool stores;	  /* store() will be called: some setting wants it */
+	bool language_24; /* texts that a driver finds in its files are in the language of 2.4 */
 };
 extern struct driver_limits driver_limits;
 

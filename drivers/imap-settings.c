@@ -49,11 +49,26 @@ static const struct driver_module *module(const void *settings UNUSED)
 	return &imap;
 }
 
+static const struct driver_name_24 names_24[] = {
+    {.name = "imapc_host", .row = "host"},
+    {.name = "imapc_port", .row = "port"},
+    {.name = "imapc_user", .row = "username"},
+    {.name = "imapc_ssl", .row = "ssl"},
+    {.name = "imapc_rawlog_dir", .row = "rawlog_dir"},
+    {.name = "ssl_client_ca_dir", .row = "ssl_ca_dir"},
+    {.name = "ssl_client_ca_file", .row = "ssl_ca_file"},
+    {.name = "ssl_client_require_valid_cert", .row = "allow_invalid_cert", .negated = true},
+    {.name = NULL},
+};
+
+static const struct driver_form_24 form_24 = {.names = names_24};
+
 const struct driver_spec spec_imap = {
     .name = "imap",
     .use = DRIVER_PASSDB | DRIVER_ONLY_VERIFIES,
     .args = ARGS_WORDS,
     .settings = &table,
+    .form_24 = &form_24,
     .check = check,
     .module = module,
 };

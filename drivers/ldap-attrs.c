@@ -6,11 +6,13 @@
 
 #include <sysexits.h>
 
+#include "base/encode.h"
 #include "drivers/ldap-escape.h"
 
 enum { SOURCES_MAX = 16, ITEMS_MAX = 512 };
 
-static const char *const source_names[] = {"ldap", "ldap_ptr", "ldap_dn", "$", NULL};
+static const char *const source_names[] = {
+    "ldap", "ldap_ptr", "ldap_dn", "$", TEMPLATE_LDAP_MULTI, NULL};
 
 struct parser {
 	struct arena *arena;
@@ -277,6 +279,21 @@ static struct span read_one(struct expansion *x, size_t source, const char *attr
 	return v.count > 0 ? v.items[0] : SPAN_NULL;
 }
 
+/* All of them, for the filter list. */
+static struct span read_all(struct expansion *x, size_t source, const char *attr, struct arena *a)
+{
+	struct ldap_values v = x->reader->values(x->reader->ctx, source, attr);
+	struct buffer all = {0};
+	for (size_t i = 0; i < v.count; i++) {
+		if (i > 0)
+			buffer_append_char(&all, '\t');
+		tab_escape(&all, v.items[i]);
+	}
+	struct span s = all.len > 0 ? arena_dup(a, buffer_span(&all)) : SPAN_NULL;
+	buffer_free(&all);
+	return s;
+}
+
 static struct span source_value(void *ctx, struct arena *a, struct span name, struct span argument)
 {
 	struct expansion *x = ctx;
@@ -290,6 +307,8 @@ static struct span source_value(void *ctx, struct arena *a, struct span name, st
 		return SPAN_NULL;
 	if (span_eq_str(name, "ldap"))
 		return read_one(x, source, arena_cstr(a, attr));
+	if (span_eq_str(name, TEMPLATE_LDAP_MULTI))
+		return read_all(x, source, arena_cstr(a, attr), a);
 	struct span pointed = read_one(x, 0, arena_cstr(a, attr));
 	return is_attr_name(pointed) ? read_one(x, source, arena_cstr(a, pointed)) : SPAN_NULL;
 }
@@ -354,6 +373,10 @@ static bool expand_item(struct expansion *x, const struct ldap_attr *item, const
 	}
 	if (value.ptr == NULL)
 		value = item->value != NULL ? expand(x, item->value, vars, NULL, a, err) : x->value;
+	if (value.ptr == NULL && err->code == TEMPLATE_NO_VALUE) {
+		err->code = 0; /* an attribute is missing, and so is the field */
+		return true;
+	}
 	if (value.ptr == NULL)
 		return false;
 	if (field.len > 0)

@@ -201,6 +201,7 @@ const struct driver_spec spec_ldap = {
     .use = DRIVER_PASSDB | DRIVER_USERDB,
     .args = ARGS_FILE,
     .settings = &table,
+    .form_24 = &ldap_form_24,
     .check = check,
     .module = module_of,
 };

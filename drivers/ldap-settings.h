@@ -40,4 +40,7 @@ struct ldap_settings {
 	struct ldap_attrs *user, *pass, *iterate;
 };
 
+/* ldap-24.c */
+extern const struct driver_form_24 ldap_form_24;
+
 #endif

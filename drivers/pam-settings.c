@@ -83,12 +83,24 @@ static const struct driver_module *module(const void *settings UNUSED)
 	return &pam;
 }
 
+static const struct driver_name_24 names_24[] = {
+    {.name = "passdb_pam_session", .row = "session"},
+    {.name = "passdb_pam_setcred", .row = "setcred"},
+    {.name = "passdb_pam_failure_show_msg", .row = "failure_show_msg"},
+    {.name = "passdb_pam_max_requests", .row = "max_requests"},
+    {.name = "passdb_pam_service_name", .row = "service"},
+    {.name = NULL},
+};
+
+static const struct driver_form_24 form_24 = {.names = names_24};
+
 const struct driver_spec spec_pam = {
     .name = "pam",
     .use = DRIVER_PASSDB | DRIVER_ROOT | DRIVER_PROCESS | DRIVER_EXEC | DRIVER_ONLY_VERIFIES,
     .args = ARGS_WORDS,
     .rest = "service",
     .settings = &table,
+    .form_24 = &form_24,
     .check = check,
     .module = module,
 };

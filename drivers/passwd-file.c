@@ -39,11 +39,21 @@ static const struct setting_table table = {
 
 static const char *passwd_file_writes(const void *settings, struct arena *a);
 
+static const struct driver_name_24 names_24[] = {
+    {.name = "passwd_file_path", .row = "path"},
+    {.name = "passdb_default_password_scheme", .row = "scheme"},
+    {.name = "auth_username_format", .row = "username_format", .inside = true},
+    {.name = NULL},
+};
+
+static const struct driver_form_24 form_24 = {.names = names_24, .provider = "passwd_file"};
+
 const struct driver_spec spec_passwd_file = {
     .name = "passwd-file",
     .use = DRIVER_PASSDB | DRIVER_USERDB,
     .args = ARGS_WORDS,
     .rest = "path",
+    .form_24 = &form_24,
     .settings = &table,
     .writes = passwd_file_writes,
 };
@@ -152,7 +162,11 @@ static enum verdict find_line(
 static bool set_field(struct question *q, struct span key, struct span value)
 {
 	if (span_find(value, '%') >= 0) {
-		const struct template *t = template_parse(q->arena, value, &q->err);
+		struct span text = value;
+		if (driver_limits.language_24)
+			text = template_from_24(q->arena, value, &q->err);
+		const struct template *t =
+		    text.ptr != NULL ? template_parse(q->arena, text, &q->err) : NULL;
 		if (t == NULL)
 			return err_prefix(&q->err, "extra field %.*s", SPAN_ARG(key));
 		value = template_expand(t, q->vars, q->arena, NULL, NULL, &q->err);

@@ -25,11 +25,16 @@ static const struct setting rows[] = {
 static const struct setting_table table = {
     "passwd", rows, ARRAY_LEN(rows), sizeof(struct passwd_settings)};
 
+static const struct driver_name_24 names_24[] = {{.name = NULL}};
+
+static const struct driver_form_24 form_24 = {.names = names_24, .provider = "passwd"};
+
 const struct driver_spec spec_passwd = {
     .name = "passwd",
     .use = DRIVER_PASSDB | DRIVER_USERDB,
     .args = ARGS_FIELDS,
     .rest = "fields",
+    .form_24 = &form_24,
     .settings = &table,
 };
 

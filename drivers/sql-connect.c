@@ -133,11 +133,17 @@ static bool unknown_key(
 	return err_set(r->err, EX_CONFIG, "unknown word \"%.*s\"", SPAN_ARG(name));
 }
 
-static bool read_words(
-    struct reader *r, const struct word_key *keys, size_t count, struct span text)
+static const char *blanks_of(struct span text)
+{
+	static const char mark[] = {SQL_WORD_MARK, '\0'};
+	return text.len > 0 && text.ptr[0] == SQL_WORD_MARK ? mark : " \t";
+}
+
+static bool read_words(struct reader *r, const struct word_key *keys, size_t count,
+    const char *blanks, struct span text)
 {
 	struct span word, name;
-	while (span_word(&text, " \t", &word)) {
+	while (span_word(&text, blanks, &word)) {
 		if (span_find(word, '=') < 0)
 			return err_set(
 			    r->err, EX_CONFIG, "there is a word that is not of the form key=value");
@@ -235,12 +241,13 @@ static bool read_sqlite(struct reader *r, struct span text)
 {
 	static const char *const modes[] = {
 	    "delete", "truncate", "persist", "memory", "wal", "off", NULL};
+	const char *blanks = blanks_of(text);
 	struct span path;
-	if (!span_word(&text, " \t", &path))
+	if (!span_word(&text, blanks, &path))
 		return err_set(r->err, EX_CONFIG, "the path of the database is missing");
 	if (path.ptr[0] != '/')
 		return err_set(r->err, EX_CONFIG, "\"%.*s\" does not begin with /", SPAN_ARG(path));
-	if (!add_host(r, path) || !read_words(r, sqlite_keys, ARRAY_LEN(sqlite_keys), text))
+	if (!add_host(r, path) || !read_words(r, sqlite_keys, ARRAY_LEN(sqlite_keys), blanks, text))
 		return false;
 	if (r->to->journal_mode == NULL)
 		return true;
@@ -263,7 +270,7 @@ struct sql_connect *sql_connect_parse(
 	to->write_timeout = 30000;
 	to->ssl_verify = -1;
 	if (kind == SQL_KIND_MYSQL)
-		ok = read_words(&r, mysql_keys, ARRAY_LEN(mysql_keys), text);
+		ok = read_words(&r, mysql_keys, ARRAY_LEN(mysql_keys), blanks_of(text), text);
 	else if (kind == SQL_KIND_PGSQL)
 		ok = read_pgsql(&r, text);
 	else

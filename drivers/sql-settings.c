@@ -176,6 +176,7 @@ const struct driver_spec spec_sql = {
     .use = DRIVER_PASSDB | DRIVER_USERDB,
     .args = ARGS_FILE,
     .settings = &table,
+    .form_24 = &sql_form_24,
     .check = check,
     .module = module_of,
 };

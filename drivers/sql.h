@@ -61,8 +61,14 @@ struct sql_connect {
 	const char *journal_mode; /* SQLite */
 };
 
+/* A connect string that begins with this has it between its words: values may hold blanks. */
+enum { SQL_WORD_MARK = '\x1f' };
+
 struct sql_connect *sql_connect_parse(
     struct arena *a, enum sql_backend_kind kind, struct span text, struct err *err) MUST_CHECK;
+
+/* sql-24.c */
+extern const struct driver_form_24 sql_form_24;
 
 /* ---- sql-settings.c ---- */
 

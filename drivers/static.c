@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "conf/form-24.h"
 #include "drivers/driver.h"
 #include "drivers/drivers.h"
 #include "drivers/nss.h"
@@ -28,11 +29,36 @@ static const struct setting rows[] = {
 static const struct setting_table table = {
     "static", rows, ARRAY_LEN(rows), sizeof(struct static_settings)};
 
+/* ---- in the form of Dovecot 2.4 ---- */
+
+static void compose(struct form_24 *f, bool passdb)
+{
+	struct span password = form_24_template(f, "passdb_static_password");
+	const char *scheme = form_24_get(f, "passdb_default_password_scheme");
+	if (passdb && password.ptr != NULL && scheme != NULL && !span_starts(password, "{"))
+		password = arena_printf(form_24_arena(f), "{%s}%.*s", scheme, SPAN_ARG(password));
+	if (passdb && password.ptr != NULL)
+		form_24_add_field(f, "fields", "password", password);
+	if (!passdb && form_24_yes(f, "userdb_static_allow_all_users", false))
+		form_24_add_field(f, "fields", "allow_all_users", SPAN_LIT("yes"));
+}
+
+static const struct driver_name_24 names_24[] = {
+    {.name = "passdb_static_password"},
+    {.name = "passdb_default_password_scheme"},
+    {.name = "userdb_static_allow_all_users"},
+    {.name = NULL},
+};
+
+static const struct driver_form_24 form_24 = {
+    .names = names_24, .passdb_fields = "fields", .userdb_fields = "fields", .compose = compose};
+
 const struct driver_spec spec_static = {
     .name = "static",
     .use = DRIVER_PASSDB | DRIVER_USERDB | DRIVER_ASSUMES_USER,
     .args = ARGS_FIELDS,
     .rest = "fields",
+    .form_24 = &form_24,
     .settings = &table,
 };
 

@@ -28,6 +28,11 @@ userdb {
   args = %(args)s
 }
 """
+TEXT_24 = """auth_mechanisms = plain login
+auth_username_chars =
+auth_username_format =
+auth_cache_size = 0
+"""
 
 
 def held_users(ascii_only=True, longest=1400):
@@ -49,6 +54,10 @@ class Attack(kit.Asker):
         self.same = same or (lambda a, b: a == b)
         where = proc.new_dir("x")
         args = conf
+        if driver is None:  # in the form of Dovecot 2.4, which has no files of drivers
+            self.server = authserver.Authd(TEXT_24 + conf, listeners=kit.LISTENERS)
+            self.server.form_24 = True
+            return
         if "\n" in conf:
             args = os.path.join(where, "conf.ext")
             kit.write(args, conf.encode())
@@ -147,9 +156,9 @@ def state(db):
     return db.sql(tables), db.sql("SELECT * FROM people ORDER BY home")
 
 
-def attack_sql(db, conf, same=None, mail=None, every=1):
+def attack_sql(db, conf, same=None, mail=None, every=1, driver="sql"):
     before = state(db)
-    with Attack("sql", conf, same=same) as attack:
+    with Attack(driver, conf, same=same) as attack:
         attack.run(every)
         if mail:
             assert kit.values(attack.lookups([b"tim"])[0], "mail") == [mail]
@@ -269,6 +278,25 @@ def test_sqlite_queries(sqlite, query):
     attack_sql(sqlite, query % ("sqlite", sqlite.connect()), **QUERIES[query])
 
 
+# variables of Dovecot 2.4 through filters that give the same again, and one marked as safe, which it is not
+SQL_24 = """passdb sql {
+  query = SELECT name AS username, password FROM people WHERE name = '%{user | reverse | reverse | safe}'
+}
+userdb sql {
+  query = SELECT 5000 AS uid, 5000 AS gid, home FROM people WHERE name = %{user | base64 | unbase64 | text} \
+    AND '%{user}' = '%{user | hexlify | unhexlify | text | safe}'
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["mariadb", "postgresql", "sqlite"])
+def test_form_24_sql(request, name):
+    db = request.getfixturevalue(name)
+    if name == "postgresql":
+        db.sql("ALTER ROLE mailuser RESET ALL")
+    attack_sql(db, sql.settings_24(db) + SQL_24, driver=None, every=3)
+
+
 # ---- LDAP ----
 
 LDAP_HELD = held_users(longest=200)
@@ -320,6 +348,40 @@ def test_ldap(slapd, mode):
     before = slapd.dump()
     with Attack("ldap", ldap.settings(**settings), held, same) as attack:
         attack.run()
+        log = attack.server.logs()
+        assert "refused by libldap" not in log and "auth-worker(ldap): Error" not in log, log[-2000:]
+    assert slapd.dump() == before
+
+
+LDAP_24 = """ldap_uris = %s
+ldap_auth_dn = %s
+ldap_auth_dn_password = %s
+ldap_base = %s
+passdb ldap {
+  bind = %s
+  filter = (&(uid=%%{user | reverse | reverse | safe})(!(uid=%%{user | concat('x')})))
+  fields {
+    user = %%{ldap:uid}
+    password = %%{ldap:userPassword}
+  }
+}
+userdb ldap {
+  filter = (uid=%%{user | base64 | unbase64 | text | safe})
+  fields {
+    home = %%{ldap:homeDirectory}
+    uid = %%{ldap:uidNumber}
+    gid = %%{ldap:gidNumber}
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("bind", ["no", "yes"])
+def test_form_24_ldap(slapd, bind):
+    before = slapd.dump()
+    conf = LDAP_24 % (slapd.uri, ldap.SERVICE_DN, ldap.SERVICE_PW, ldap.BASE, bind)
+    with Attack(None, conf, slapd.held, same_prepared) as attack:
+        attack.run(every=3)
         log = attack.server.logs()
         assert "refused by libldap" not in log and "auth-worker(ldap): Error" not in log, log[-2000:]
     assert slapd.dump() == before

@@ -279,3 +279,71 @@ def test_no_password_is_in_the_log(compare, binding):
         logs = broker.server.logs()
         for secret in list(GOOD.values()) + [WRONG, ldap.SERVICE_PW]:
             assert secret not in logs
+
+
+# ---- the form of Dovecot 2.4 ----
+
+TEXT_24 = """
+auth_mechanisms = plain
+auth_verbose = yes
+auth_username_chars =
+ldap_uris = %(uri)s
+ldap_auth_dn = %(dn)s
+ldap_auth_dn_password = %(pw)s
+ldap_base = ou=people,%(base)s
+passdb ldap {
+  bind = %(bind)s
+  filter = (&(objectClass=posixAccount)(uid=%%{user | username | lower}))
+  fields {
+    user = %%{ldap:uid}
+    password = %%{ldap:userPassword}
+    userdb_home:default = %%{ldap:homeDirectory | default('/none')}/%%{ldap:uid | upper}, x
+    dn = %%{ldap:dn}
+    missing = %%{ldap:telephoneNumber}
+    fallback = %%{ldap:telephoneNumber | default('none')}
+    classes = %%{ldap_multi:objectClass | list('+')}
+  }
+}
+userdb ldap {
+  filter = (uid=%%{user | username})
+  iterate_filter = (uid=alice)
+  fields {
+    home = %%{ldap:homeDirectory}
+    uid = %%{ldap:uidNumber}
+    gid = %%{ldap:gidNumber}
+  }
+  iterate_fields {
+    user = %%{ldap:uid}
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("bind", ["no", "yes"])
+def test_form_24(slapd, bind):
+    text = TEXT_24 % {"uri": slapd.uri, "dn": ldap.SERVICE_DN, "pw": ldap.SERVICE_PW, "base": ldap.BASE, "bind": bind}
+    server = authserver.new(text)
+    server.form_24 = True
+    server.start()
+    try:
+        with server.client() as c:
+            reply = c.login("alice", GOOD["alice"])
+        assert reply.cmd == "OK", server.logs()
+        assert reply.get("dn") == ldap.user_dn("alice")
+        assert not reply.has("missing") and reply.get("fallback") == "none"
+        assert "+" in reply.get("classes") and "posixAccount" in reply.get("classes").split("+")
+        for user in ("alice", "bob"):
+            assert server.login_result(user, GOOD[user]) == OK
+            assert server.login_result(user, WRONG) == MISMATCH
+        for name in ("nobody", "*", "ali*", "alice)(uid=*", "alice\\", "(", "alice)(objectClass=*"):
+            assert server.login_result(name, GOOD["alice"]) == MISMATCH, name
+        with server.master() as m:
+            reply = m.user("alice")
+            assert reply.get("home") == "/srv/mail/0" and reply.has("uid") and reply.has("gid")
+            assert m.user("ali*").cmd == "NOTFOUND"
+            got, done = m.list()
+        assert got == ["alice"] and not done.has("fail")
+        assert len(server.pids("worker")) == 1, "passdb and userdb share their worker"
+        assert ldap.SERVICE_PW not in server.logs() and GOOD["alice"] not in server.logs()
+    finally:
+        server.stop()

@@ -1,6 +1,7 @@
 """The sql driver with real servers: MariaDB, PostgreSQL, SQLite."""
 
 import base64
+import hashlib
 import os
 import sqlite3
 
@@ -378,3 +379,84 @@ def test_tls(certificates):
                 server.stop()
     finally:
         db.stop()
+
+
+# ---- the form of Dovecot 2.4 ----
+
+TEXT_24 = """
+auth_mechanisms {
+  plain = yes
+}
+auth_verbose = yes
+auth_username_chars =
+auth_username_format = %%{user}
+%(settings)s
+passdb sql {
+  default_password_scheme = SHA512-CRYPT
+  query = SELECT email AS "user", password, quota AS amount FROM users WHERE email = '%%{user}' \
+    AND %%{user | domain | if('eq', 'example.com', 1, 0)} = 1
+  fields {
+    domain_of = %%{user | domain | upper}
+    copied = %%{sql:amount + 1}
+  }
+}
+userdb sql {
+  query = SELECT concat('/home/vmail/%%{user | domain}/%%{user | username | lower}', '') AS home, 5000 AS uid, \
+    5000 AS gid, '%%{user | sha1 | substr(0, 4)}' AS part FROM users WHERE email = '%%{user | safe}'
+  iterate_query = SELECT email AS "user" FROM users
+  fields {
+    quota:default = none
+    where = %%{userdb:home}/%%{sql:part}
+  }
+}
+"""
+
+
+@pytest.fixture(scope="module", params=["mariadb", "postgresql", "sqlite"])
+def pair_24(request):
+    db = request.getfixturevalue(request.param)
+    text = TEXT_24 % {"settings": sql.settings_24(db)}
+    if db.kind == "mysql":
+        text = text.replace('"user"', "user")
+    if db.kind == "sqlite":
+        text = text.replace("concat(", "(").replace("', '') AS home", "') AS home")
+    server = authserver.new(text, listeners=[MASTER, CLIENT])
+    server.form_24 = True
+    yield db, server.start()
+    server.stop()
+
+
+def test_form_24(pair_24):
+    db, server = pair_24
+    for user, password in sql.PASSWORD.items():
+        with server.client() as c:
+            reply = c.login(user, password)
+        assert reply.cmd == "OK", server.logs()
+        assert reply.get("domain_of") == "EXAMPLE.COM" and reply.get("copied") == str(sql.QUOTA + 1)
+        assert server.login_result(user, password + "x") == "FAIL"
+    assert server.login_result("nobody@example.com", "x") == "FAIL"
+    assert server.login_result("tim@example.org", sql.PASSWORD["tim@example.com"]) == "FAIL"
+    with server.master() as m:
+        reply = m.user("tim@example.com")
+        assert reply.get("home") == "/home/vmail/example.com/tim", server.logs()
+        part = hashlib.sha1(b"tim@example.com").hexdigest()[:8]
+        assert reply.get("where") == "/home/vmail/example.com/tim/" + part and reply.get("quota") == "none"
+        assert m.user("nobody@example.com").cmd == "NOTFOUND"
+        got, done = m.list()
+    assert sorted(got) == sorted(sql.TABLE) and not done.has("fail")
+    assert len(server.pids("worker")) == 1, "passdb and userdb share their worker"
+    for secret in users.secrets() + ["mailpassword"]:
+        assert secret not in server.logs()
+
+
+def test_form_24_refused_when_loaded(sqlite):
+    """Where a variable cannot be a value, whatever was done to it."""
+    for query, why in (("SELECT password FROM %{user | lower}", "cannot be a value"),
+                       ("SELECT password FROM users WHERE %{user | safe} = 1", ""),
+                       ("SELECT password FROM users WHERE a = '%{user | lowr}'", 'did you mean "lower"')):
+        server = authserver.new("passdb sql {\n%s query = %s\n}\n" % (sql.settings_24(sqlite), query))
+        server.form_24 = True
+        server.write_config()
+        done = proc.run([authserver.AUTHCTL, "config", "check", server.config])
+        assert (done.returncode == 0) == (why == ""), done.stdout + done.stderr
+        assert why in done.stdout + done.stderr

@@ -267,9 +267,9 @@ static void scopes(void **state)
 	    "t:7: type: \"mster\" is not one of: auth auth-legacy login master userdb token "
 	    "token-login; did you mean \"master\"?\n"
 	    "t:10: port: 70000 is no TCP port\n");
-	check_in("dovecot_config_version = 2.4.0\n",
-	    "t:1: dovecot_config_version: this file is written for Dovecot 2.4; authd reads the "
-	    "language of Dovecot 2.3\n");
+	check_in("auth_verbose = no\ndovecot_config_version = 2.4.0\n",
+	    "t:2: dovecot_config_version: this must be the first setting of the file, which is "
+	    "then read in Dovecot 2.4's language\n");
 }
 
 /* Foreign settings are passed over, slips in ours are not. */
@@ -287,8 +287,8 @@ static void dovecot_mode(void **state)
 	    "t:2: unknown setting \"auth_mechansms\", did you mean \"auth_mechanisms\"?\n"
 	    "t:3: unknown setting \"auht_verbose\", did you mean \"auth_verbose\"?\n"
 	    "t:4: unknown setting \"auth_foo_bar_baz\"\n"
-	    "t:5: dovecot_config_version: this file is written for Dovecot 2.4; authd reads the "
-	    "language of Dovecot 2.3\n"
+	    "t:5: dovecot_config_version: this must be the first setting of the file, which is "
+	    "then read in Dovecot 2.4's language\n"
 	    "t:6: unknown section \"passbd\", did you mean \"passdb\"?\n"
 	    "t:8: unknown section \"sevice auth\", did you mean \"service\"?\n"
 	    "t:10: unknown service \"auht\", did you mean \"auth\"?\n"

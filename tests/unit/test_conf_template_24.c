@@ -13,7 +13,7 @@
 #include "conf/template.h"
 
 static struct arena arena;
-static const char *const names[] = {"dir", "ldap_multi", NULL};
+static const char *const names[] = {"dir", TEMPLATE_LDAP_MULTI, NULL};
 static const struct template_sources sources = {names, NULL, NULL};
 
 static struct span value_of(void *ctx, struct arena *a, struct span name, struct span argument)
@@ -22,7 +22,7 @@ static struct span value_of(void *ctx, struct arena *a, struct span name, struct
 	(void)a;
 	if (span_eq_str(argument, "gone"))
 		return SPAN_NULL;
-	if (span_eq_str(name, "ldap_multi"))
+	if (span_eq_str(name, TEMPLATE_LDAP_MULTI))
 		return SPAN_LIT("one\tt\001tw\tthree");
 	return SPAN_LIT("(from,dir)");
 }

@@ -107,9 +107,11 @@ class AuthServer:
 
 class Authd(AuthServer):
     kind = "authd"
+    form_24 = False  # the text is in the form of Dovecot 2.4, whose version must stand first
 
     def header(self):
-        return ("base_dir = %s\ndefault_internal_user = nobody\ndefault_internal_group = nogroup\n"
+        version = "dovecot_config_version = 2.4.1\n" if self.form_24 else ""
+        return (version + "base_dir = %s\ndefault_internal_user = nobody\ndefault_internal_group = nogroup\n"
                 "auth_failure_delay = 0\nauth_internal_failure_delay = 0\n" % self.run)
 
     def start(self):

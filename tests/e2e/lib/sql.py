@@ -214,3 +214,15 @@ class SQLite:
 
     def connect(self, **more):
         return " ".join([self.path] + ["%s=%s" % w for w in more.items()])
+
+
+def settings_24(db, **more):
+    """The driver and the server in the form of Dovecot 2.4, for the top level or a section."""
+    if db.kind == "sqlite":
+        return "sql_driver = sqlite\nsqlite_path = %s\n" % db.path
+    words = {"port": db.port, "dbname": "maildb", "user": "mailuser", "password": "mailpassword"}
+    words.update(more)
+    lines = "".join('%s = "%s"\n' % word for word in words.items())
+    if db.kind == "pgsql":
+        lines = "parameters {\n%s}\n" % lines
+    return "sql_driver = %s\n%s 127.0.0.1 {\n%s}\n" % (db.kind, db.kind, lines)
