@@ -20,10 +20,10 @@ FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O2", "-
 LIBS = ["drivers", "mechs", "schemes", "conf", "base"]
 
 
-def code_of(document):
+def code_of(document, language="c"):
     text = (ROOT / "docs" / document).read_text()
-    blocks = re.findall(r"```c\n(.*?)```", text, re.S)
-    assert len(blocks) == 1, "%s should hold exactly one C block" % document
+    blocks = re.findall(r"```%s\n(.*?)```" % language, text, re.S)
+    assert len(blocks) == 1, "%s should hold exactly one block of %s" % (document, language)
     return blocks[0]
 
 
@@ -77,6 +77,30 @@ userdb {
             assert c.login("tim", "tims password").get("code") == "temp_fail"
     finally:
         server.stop()
+
+
+def run_conformance(work, *args):
+    """The last line of the suite's output, and all of it."""
+    run = proc.run([str(ROOT / "tests/conformance/run"), *map(str, args)], cwd=work, timeout=120)
+    return run.stdout.strip().splitlines()[-1], run.stdout + run.stderr
+
+
+def test_the_adapter_of_the_tutorial():
+    """The conformance suite passes with the tutorial's driver, and notices when it is wrong."""
+    work = Path(proc.new_dir("doc"))
+    source = code_of("WRITING-A-DRIVER.md")
+    (work / "userdir.c").write_text(source)
+    (work / "userdir.py").write_text(code_of("WRITING-A-DRIVER.md", "python"))
+    gcc("-shared", "-o", work / "userdir.so", work / "userdir.c")
+    last, out = run_conformance(work, "--driver", "userdir.so", "--adapter", "userdir.py")
+    assert re.match(r"\d\d passed", last), out
+    careless = source.replace("|| span_find(user, '/') >= 0 ", "").replace("user.ptr[0] == '.' ||", "")
+    careless = careless.replace("|| errno == ENAMETOOLONG", "")
+    assert len(source) - len(careless) > 60, "the driver of the tutorial looks otherwise"
+    (work / "userdir.c").write_text(careless)
+    gcc("-shared", "-o", work / "userdir.so", work / "userdir.c")
+    last, out = run_conformance(work, "--driver", "userdir.so", "--adapter", "userdir.py")
+    assert " failed" in last and "test_who_is_not_there" in out, out
 
 
 def build_with_mechanism(work, name, symbol):
