@@ -21,6 +21,7 @@ FEATURES = {
     "unknown": "knows who is not there",
     "spelling": "knows the one spelling of a name",
     "own": "has something of his own for each user: password, uid, home",
+    "credential": "shows a password in the clear to a mechanism that computes with it (CRAM-MD5)",
     "no password": "can hold a user without a password",
     "no home": "can hold a user whose home is not set",
     "twice": "can give a field two values",
@@ -87,6 +88,7 @@ def standard_users():
     users = [_usual(i, "name: " + what, name) for i, (what, name) in enumerate(NAMES)]
     for what, password in PASSWORDS:
         users.append(_usual(len(users), "password: " + what, b"pw%d" % len(users), password))
+    users.append(User(b"clear", b"clear-Quartz", 89, b"/srv/clear", (), "credential"))
     users.append(User(b"nopass", None, 90, b"/srv/nopass", (), "no password"))
     users.append(User(b"nohome", b"nohome-Quartz", 91, None, (), "no home"))
     users.append(User(b"twice", b"twice-Quartz", 92, b"/srv/twice", (b"first", b"last"), "twice"))
@@ -141,7 +143,7 @@ class Adapter:
         """Whether the backend can have this user."""
         return (self.holds_name(user.name)
                 and (user.password is None or self.holds_password(user.password))
-                and (user.what not in FEATURES or self.can(user.what)))
+                and (user.what not in FEATURES or user.what == "credential" or self.can(user.what)))
 
     def section(self, kind, driver=None, args=None):
         if kind == "userdb":
@@ -223,19 +225,22 @@ class Service(Asker):
         self.server = None
 
     def start(self):
-        adapter = self.adapter
-        adapter.start(self.users)
-        text = self.head()
-        for kind in ("passdb", "userdb"):
-            if adapter.can(kind):
-                text += adapter.section(kind)
-        self.server = authserver.Authd(self.in_place(text), listeners=LISTENERS).start()
+        self.adapter.start(self.users)
+        self.server = self.new_server(self.adapter.can("credential")).start()
         return self
 
-    def head(self):
-        return ("auth_mechanisms = plain login\nauth_verbose = yes\nauth_username_chars =\n"
-                "auth_username_format =\nauth_cache_size = 0\n%s%s" % (
-                    "driver_dir = %s\n" % self.modules if self.modules else "", self.adapter.settings))
+    def new_server(self, computing):
+        """computing: with mechanisms that need a credential."""
+        text = self.head(" cram-md5" if computing else "")
+        for kind in ("passdb", "userdb"):
+            if self.adapter.can(kind):
+                text += self.adapter.section(kind)
+        return authserver.Authd(self.in_place(text), listeners=LISTENERS)
+
+    def head(self, mechanisms=""):
+        return ("auth_mechanisms = plain login" + mechanisms + "\nauth_verbose = yes\nauth_username_chars =\n"
+                "auth_username_format =\nauth_cache_size = 0\n"
+                + ("driver_dir = %s\n" % self.modules if self.modules else "") + self.adapter.settings)
 
     def in_place(self, text):
         return text.replace("@dir@", self.adapter.dir)
@@ -273,6 +278,13 @@ def ssha256(password):
     """A salted hash as text, which hides every byte of the password from the backend's syntax."""
     digest = hashlib.sha256(password + b"salt").digest()
     return "{SSHA256}" + base64.b64encode(digest + b"salt").decode()
+
+
+def stored(user):
+    """What stands for a user's password; "" for none."""
+    if user.password is None:
+        return ""
+    return "{PLAIN}" + user.password.decode() if user.what == "credential" else ssha256(user.password)
 
 
 def escaped(name):

@@ -1,6 +1,8 @@
 """What every driver has to get right, whatever its backend is; what an adapter says that it cannot do
 must be refused in clear words."""
 
+import base64
+import hmac
 import os
 
 import pytest
@@ -108,11 +110,11 @@ def test_names_that_are_too_long_or_hold_a_NUL(service):
     replies = []
     with service.server.client() as c:
         for name in (user.name + b"\0", user.name + b"\0x", b"\0", b"\0" + user.name):
-            id = c.start("LOGIN", resp=kit.base64.b64encode(name).decode())
+            id = c.start("LOGIN", resp=base64.b64encode(name).decode())
             replies.append(c.reply_to(id))
     assert [r.cmd for r in replies] == ["FAIL"] * 4
     with service.server.client() as c:
-        c.start("PLAIN", resp=kit.base64.b64encode(b"\0" + b"x" * 65536 + b"\0x").decode())
+        c.start("PLAIN", resp=base64.b64encode(b"\0" + b"x" * 65536 + b"\0x").decode())
         assert c.closed()
     assert service.logins([(user.name, user.password)]) == ["OK"]
 
@@ -164,6 +166,40 @@ def test_passdb_lookups(service):
     want = "NOTFOUND" if service.adapter.can("unknown") else "PASS"
     wrong = [(n, r) for n, r in zip(nobody, service.lookups(nobody, "PASS")) if r.cmd != want]
     assert not wrong, service.server.logs()[-2000:]
+
+
+def cram_md5(server, name, password):
+    with server.client("auth-client") as c:
+        reply = c.auth("CRAM-MD5")
+        if reply.cmd == "CONT":
+            digest = hmac.new(password, base64.b64decode(reply.line.split(b"\t")[2]), "md5").hexdigest()
+            reply = c.cont(reply.id, base64.b64encode(name + b" " + digest.encode()).decode())
+    return reply.get("code") or reply.cmd
+
+
+def test_credentials(service):
+    """A mechanism that computes gets a password in the clear, and none out of a hash."""
+    if not service.adapter.can("passdb"):
+        return
+    user, hashed = service.find("credential"), service.users[0]
+    if service.adapter.can("credential"):
+        assert cram_md5(service.server, user.name, user.password) == "OK"
+        assert cram_md5(service.server, user.name, kit.WRONG) == "FAIL"
+        assert cram_md5(service.server, hashed.name, hashed.password) == (
+            "FAIL" if service.adapter.can("own") else "OK")
+        if service.adapter.can("unknown"):
+            assert cram_md5(service.server, b"nobody-here", b"x") == "FAIL"
+        return
+    server = service.new_server(computing=True)
+    try:
+        server.start()
+    except RuntimeError as error:
+        assert "CRAM-MD5" in str(error)
+        return
+    try:
+        assert cram_md5(server, user.name, user.password) == "FAIL"
+    finally:
+        server.stop()
 
 
 def test_the_list(service):

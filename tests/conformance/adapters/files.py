@@ -2,7 +2,7 @@
 
 import os
 
-from kit import Adapter, escaped, ssha256, write
+from kit import Adapter, escaped, stored, write
 
 
 class PasswdFile(Adapter):
@@ -16,8 +16,7 @@ class PasswdFile(Adapter):
         lines = []
         for u in users:
             extra = b" ".join(b"userdb_mail=" + m for m in u.mail)
-            password = ssha256(u.password).encode() if u.password is not None else b""
-            lines.append(b":".join([escaped(u.name), password, b"%d" % u.uid, b"%d" % u.gid, b"",
+            lines.append(b":".join([escaped(u.name), stored(u).encode(), b"%d" % u.uid, b"%d" % u.gid, b"",
                                     u.home or b"", b"", extra]) + b"\n")
         write(os.path.join(self.dir, "users"), b"".join(lines))
 
@@ -51,6 +50,7 @@ class Checkpassword(Adapter):
     args = "@dir@/program"
     cannot = {
         "list": "the program is asked about one user at a time",
+        "credential": "the program judges, it shows no password",
         "no password": "the program judges, it shows no password",
         "twice": "an environment has no name twice",
         "double": "the program decides who is meant",

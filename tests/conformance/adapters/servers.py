@@ -2,7 +2,7 @@
 
 import os
 
-from kit import Adapter, escaped, ssha256, write
+from kit import Adapter, escaped, ssha256, stored, write
 from lib import imap, ldap, oidc, sql
 
 
@@ -15,6 +15,7 @@ class Imap(Adapter):
     cannot = {
         "spelling": "the IMAP server does not tell who it took the user for",
         "show": "an IMAP server judges, it shows nothing",
+        "credential": "an IMAP server judges, it shows nothing",
         "userdb": "an IMAP server judges, it shows nothing",
         "list": "an IMAP server judges, it shows nothing",
         "no password": "an IMAP server judges, it shows nothing",
@@ -47,6 +48,7 @@ class Ldap(Adapter):
         self.slapd = ldap.Slapd(ldif=ldap.base() + "".join(self.entry(i, u) for i, u in enumerate(users)))
         self.slapd.start()
         settings = dict(uris=self.slapd.uri, dn=ldap.SERVICE_DN, dnpass=ldap.SERVICE_PW, base=ldap.BASE,
+                        default_pass_scheme="PLAIN",
                         user_attrs="homeDirectory=home,uidNumber=uid,gidNumber=gid,mail=mail",
                         pass_filter="(uid=%u)", user_filter="(uid=%u)", iterate_filter="(uid=*)")
         settings.update(self.more)
@@ -64,7 +66,8 @@ class Ldap(Adapter):
         if user.mail:
             attrs["mail"] = [m.decode() for m in user.mail]
         if user.password is not None:
-            attrs["userPassword"] = ldap.ssha(user.password)
+            clear = user.what == "credential"
+            attrs["userPassword"] = user.password.decode() if clear else ldap.ssha(user.password)
         return ldap.entry(self.dn(number, user), classes, **attrs)
 
     def stop(self):
@@ -74,6 +77,7 @@ class Ldap(Adapter):
 class LdapBind(Ldap):
     name = "ldap auth_bind"
     more = {"auth_bind": "yes"}
+    cannot = {"credential": "the server judges passwords, they are not asked for"}
 
 
 class LdapBindDn(Ldap):
@@ -84,6 +88,7 @@ class LdapBindDn(Ldap):
     names_max = 200  # of a DN in slapd's database
     cannot = {
         "show": "the DN is made of the name, nothing is looked up",
+        "credential": "the DN is made of the name, nothing is looked up",
         "spelling": "the DN is made of the name, nothing is looked up",
         "double": "a DN is there once",
     }
@@ -100,6 +105,7 @@ class OAuth2(Adapter):
     args = "@dir@/oauth2.conf.ext"
     cannot = {
         "show": "a provider judges, it shows nothing",
+        "credential": "a provider judges, it shows nothing",
         "userdb": "a provider judges, it shows nothing",
         "list": "a provider judges, it shows nothing",
         "no password": "a provider judges, it shows nothing",
@@ -144,7 +150,7 @@ class Sql(Adapter):
         return ""
 
     def row(self, u):
-        cells = [self.literal(u.name), self.literal(ssha256(u.password).encode() if u.password is not None else None),
+        cells = [self.literal(u.name), self.literal(stored(u).encode() or None),
                  str(u.uid), str(u.gid), self.literal(u.home)]
         cells += [self.literal(m) for m in (list(u.mail) + [None, None])[:2]]
         return "INSERT INTO people VALUES (%s);\n" % ", ".join(cells)
