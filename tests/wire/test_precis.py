@@ -6,12 +6,13 @@ import unicodedata
 import pytest
 
 from lib import authserver
+from lib.sasl import Scram
 
 pytestmark = pytest.mark.authd_only("RFC 8265 is authd's own")
 
 NAME, PASSWORD = "ren\u00e9", "cr\u00e8me br\u00fbl\u00e9e"
 CONFIG = """
-auth_mechanisms = plain login%s
+auth_mechanisms = plain login scram-sha-256
 auth_username_chars =
 auth_username_format =
 %s
@@ -27,7 +28,7 @@ def nfd(text):
 
 
 def start(start_server, settings):
-    server = authserver.Authd(CONFIG % ("", settings))
+    server = authserver.Authd(CONFIG % settings)
     with open(server.passwd, "w") as f:
         f.write("%s:{PLAIN}%s\n%s@example.com:{PLAIN}%s\n" % (NAME, PASSWORD, NAME, PASSWORD))
     return server.start()
@@ -72,5 +73,27 @@ def test_off_is_byte_exact(start_server):
         assert cmd(server, NAME, PASSWORD) == "OK"
         assert cmd(server, nfd(NAME), PASSWORD) == "FAIL"
         assert cmd(server, NAME, nfd(PASSWORD)) == "FAIL"
+    finally:
+        server.stop()
+
+
+def scram(c, user, password):
+    client = Scram("SHA-256", user, password)
+    id = c.start("SCRAM-SHA-256", resp=base64.b64encode(client.first()).decode())
+    challenge = base64.b64decode(c.reply_to(id).args[0])
+    return c.cont(id, base64.b64encode(client.final(challenge)).decode())
+
+
+def test_scram_from_a_stored_plaintext():
+    """Clients prepare the password; the verifier must be made from the prepared one."""
+    server = authserver.Authd(CONFIG % "auth_password_precis = yes\n")
+    with open(server.passwd, "w") as f:
+        f.write("rene:{PLAIN}%s\n" % nfd(PASSWORD))
+    server.start()
+    try:
+        with server.client() as c:
+            assert scram(c, "rene", PASSWORD).cmd == "CONT"  # the server's proof
+        with server.client() as c:
+            assert scram(c, "rene", nfd(PASSWORD)).cmd == "FAIL"
     finally:
         server.stop()
