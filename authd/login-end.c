@@ -98,10 +98,18 @@ const char *login_mech_source(struct request *r)
 	return source;
 }
 
+/* Under the name of the passdb that showed the credential, as if it had compared: fail2ban looks
+ * for that. */
+static const char *failure_source(struct request *r)
+{
+	bool shown = r->computes && !r->mech_failed_by_verdict && r->credential_db != NULL;
+	return shown ? r->credential_db->set->driver : login_mech_source(r);
+}
+
 void login_end_refused(struct request *r, const char *why)
 {
 	const char *source = login_mech_source(r);
-	auth_log_failure(r, source, span_of(why));
+	auth_log_failure(r, failure_source(r), span_of(why));
 	request_path_add(r, source, VERDICT_MISMATCH);
 	login_end_failure(r, VERDICT_MISMATCH);
 }

@@ -1,10 +1,12 @@
 """fail2ban's stock dovecot filter on what the server really logs."""
 
+import base64
 import collections
 
 import pytest
 
 from lib import authproto, authserver, proc, users
+from lib.sasl import Scram, cram_md5
 
 FILTER = "/etc/fail2ban/filter.d/dovecot.conf"
 GOOD = users.PASSWORDS["tim"]
@@ -34,6 +36,27 @@ def test_every_failure_is_counted_once(start_server):
     server.wait_log("2001:db8::5")
     assert banned(server.log) == {"192.0.2.1": 1, "192.0.2.2": 1, "192.0.2.3": 1, "192.0.2.4": 1,
                                   "2001:db8::5": 1, "192.0.2.6": 1, "192.0.2.8": 3}
+
+
+def test_failures_of_mechanisms_that_compute(start_server):
+    text = LOGGED.replace("plain login", "cram-md5 scram-sha-256")
+    server = start_server(text=text)
+
+    def last(c, mech, ip, first, second):
+        id = c.start(mech, "rip=" + ip, resp=first)
+        return c.cont(id, authproto.b64(second(base64.b64decode(c.reply_to(id).args[0])))).cmd
+
+    with server.client() as c:
+        for ip, user, password, wanted in (
+                ("192.0.2.1", "nets", users.WRONG, "FAIL"), ("192.0.2.2", "nobody-here", "x", "FAIL"),
+                ("192.0.2.3", "prox", users.PASSWORDS["prox"], "OK")):
+            one = Scram("SHA-256", user, password)
+            reply = last(c, "SCRAM-SHA-256", ip, authproto.b64(one.first()), one.final)
+            assert reply == ("CONT" if wanted == "OK" else "FAIL")
+            assert last(c, "CRAM-MD5", ip, None,
+                        lambda challenge: cram_md5(challenge, user, password)) == wanted
+    server.wait_log("192.0.2.3")
+    assert banned(server.log) == {"192.0.2.1": 2, "192.0.2.2": 2}
 
 
 def test_lookups_and_outages_ban_nobody(start_server):

@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 static const char kit_configuration[] =
-    "auth_mechanisms = plain login\n"
+    "auth_mechanisms = plain login scram-sha-256 scram-sha-256-plus digest-md5 anonymous\n"
     "auth_master_user_separator = *\n"
     "auth_failure_delay = 0\n"
     "auth_cache_size = 16k\n"
@@ -38,6 +38,7 @@ static const char kit_configuration[] =
     "protocol pop3 {\n auth_failure_delay = 1s\n}\n"
     "service auth {\n"
     " unix_listener auth-client {\n mode = 0600\n }\n"
+    " unix_listener newer {\n mode = 0600\n type = auth\n }\n"
     " unix_listener login/login {\n mode = 0600\n }\n"
     " unix_listener auth-master {\n mode = 0600\n }\n"
     " unix_listener auth-userdb {\n mode = 0666\n }\n"
@@ -66,7 +67,8 @@ static inline void kit_config_error(void *ctx UNUSED, const char *message)
 static inline struct span kit_blob(void)
 {
 	static struct buffer blob;
-	static const char *const mechanisms[] = {"PLAIN", "LOGIN", "DOVECOT-TOKEN", NULL};
+	static const char *const mechanisms[] = {"PLAIN", "LOGIN", "SCRAM-SHA-256",
+	    "SCRAM-SHA-256-PLUS", "DIGEST-MD5", "ANONYMOUS", NULL};
 	const struct config_options options = {
 	    .drivers = known_driver_specs, .mechanisms = mechanisms};
 	if (blob.len == 0) {
@@ -120,20 +122,25 @@ static inline void kit_socketpair(int ends[2])
 		kit_die("socketpair");
 }
 
-/* our end of a new connection to a listener of that type */
-static inline int kit_connect(struct kit *k, enum listener_type type)
+/* our end of a new connection to a listener of that type and handshake */
+static inline int kit_connect_to(struct kit *k, enum listener_type type, bool newer)
 {
 	int ends[2];
 	kit_socketpair(ends);
 	for (size_t i = 0; i < k->generation->listener_count; i++) {
 		const struct listener *l = &k->generation->listeners[i];
-		if (l->config->type != type)
+		if (l->config->type != type || l->config->newer != newer)
 			continue;
 		conn_accept(l, ends[0]);
 		return ends[1];
 	}
 	kit_die("no listener of that type");
 	return -1;
+}
+
+static inline int kit_connect(struct kit *k, enum listener_type type)
+{
+	return kit_connect_to(k, type, false);
 }
 
 /* our end of a new channel to a pool, the hello not yet said */

@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct span in = span_make(data + 1, size - 1);
 	size_t cut = (data[0] & 4) != 0 ? 1 + (data[0] >> 3) : in.len;
 	kit_begin(&k);
-	int fd = kit_connect(&k, types[data[0] & 3]);
+	enum listener_type type = types[data[0] & 3];
+	int fd = kit_connect_to(&k, type, type == LISTENER_AUTH && (data[0] & 0x80) != 0);
 	for (; in.len > 0; in = span_skip(in, cut)) {
 		kit_send(fd, span_first(in, cut));
 		front_turn(k.front, false);

@@ -96,7 +96,7 @@ static void test_client_answers(void **state UNUSED)
 		"CONT\t1\tVXNlcm5hbWU6\nFAIL\t1\treason=Authentication request timed out\n", false},
 	    {HELLO, "CANCEL\t1\n", "", false},
 	    /* minor 2 was announced, and it is the smaller one that counts */
-    {HELLO4, "CANCEL\t1\n", "", false},
+	    {HELLO4, "CANCEL\t1\n", "", false},
 	    /* a line in the making */
 	    {HELLO, "AUTH\t2\tPLAIN\tservice=smtp", "", false},
 	};
@@ -132,10 +132,10 @@ static void test_handshake(void **state UNUSED)
 		enum listener_type type;
 		const char *begin;
 	} cases[] = {
-	    {LISTENER_AUTH,
-		"VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nMECH\tLOGIN\tplaintext\nSPID\t"},
-	    {LISTENER_LOGIN,
-		"VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nMECH\tLOGIN\tplaintext\nSPID\t"},
+	    {LISTENER_AUTH, "VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nMECH\tLOGIN\tplaintext\nMECH\tS"
+			    "CRAM-SHA-256\t"},
+	    {LISTENER_LOGIN, "VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nMECH\tLOGIN\tplaintext\nMECH\t"
+			     "SCRAM-SHA-256\t"},
 	    {LISTENER_TOKEN, "VERSION\t1\t2\nMECH\tDOVECOT-TOKEN\nSPID\t"},
 	    {LISTENER_MASTER, "VERSION\t1\t1\nSPID\t"},
 	};
