@@ -167,7 +167,7 @@ static void on_readable(evutil_socket_t fd, short what UNUSED, void *ctx)
 		conn_close(c, NULL);
 		return;
 	}
-	front_time_passes(c->front);
+	front_bytes_came(c->front);
 	take_input(c, span_make(chunk, (size_t)n));
 	mem_wipe(chunk, (size_t)n);
 }

@@ -18,7 +18,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { LINGER_DRAIN_MS = 2000 };
+enum {
+	LINGER_DRAIN_MS = 2000,
+	/* staying awake: see may_sleep() */
+	AWAKE_US = 60,
+	AWAKE_SOON_US = 150,
+	AWAKE_FEW = 2,
+	AWAKE_AFTER = 16,
+};
 
 /* ---- timers ---- */
 
@@ -27,9 +34,10 @@ static const struct timeval tick_time = {0, WHEEL_TICK_MS * 1000};
 static void on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *ctx)
 {
 	struct front *f = ctx;
-	front_time_passes(f);
-	f->tick_ms = clock_ms();
+	f->now_us = clock_us();
+	f->tick_ms = f->now_us / 1000;
 	wheel_advance(&f->wheel, f->tick_ms);
+	log_flush();
 	if (f->wheel.running == 0) {
 		event_del(&f->tick);
 		f->ticking = false;
@@ -224,8 +232,9 @@ static void end_turn(struct front *f)
 		conn_flush(f);
 	}
 	generation_reap(f);
-	log_flush();
-	front_time_passes(f);
+	/* the line that ends a request may wait for the next tick: larger writes cost less */
+	log_flush_full();
+	f->now_us = 0;
 	if (f->draining && is_drained(f))
 		f->finished = true;
 }
@@ -279,14 +288,36 @@ void front_free(struct front **fp)
 	mem_free(fp);
 }
 
+/*
+ * To sleep and to be woken costs tens of microseconds, more than a login. So while
+ * a few bytes at a time come soon after each other (one client that waits for each
+ * answer), the front looks again and again for a moment before it sleeps. Whoever
+ * comes seldom, or in crowds, finds it asleep or at work as ever.
+ */
+static bool may_sleep(struct front *f)
+{
+	int64_t now = clock_us();
+	if (f->arrivals != f->arrivals_seen) {
+		bool few = f->arrivals - f->arrivals_seen <= AWAKE_FEW;
+		bool soon = now - f->arrived_us < AWAKE_SOON_US;
+		f->in_a_row = few && soon ? f->in_a_row + 1 : 0;
+		f->arrivals_seen = f->arrivals;
+		f->arrived_us = now;
+	} else if (now - f->arrived_us >= AWAKE_US) {
+		f->in_a_row = 0;
+	}
+	return f->in_a_row < AWAKE_AFTER;
+}
+
 int front_main(void)
 {
 	struct front *f = front_new();
 	evutil_make_socket_nonblocking(CONTROL_FD);
 	event_add(&f->control, NULL);
 	log_batch(true);
+	unsigned cores = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	while (!f->finished)
-		front_turn(f, true);
+		front_turn(f, cores < 2 || may_sleep(f));
 	int status = f->draining ? EX_OK : EX_SOFTWARE;
 	front_free(&f);
 	log_flush();

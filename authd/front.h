@@ -29,6 +29,11 @@ struct front {
 	struct event tick; /* drives the wheel while a timer runs */
 	int64_t tick_ms;   /* clock_ms() of the last tick: what the timers go by */
 	int64_t now_us;	   /* see front_now_us(); 0: not read yet */
+	/* how often bytes have come, in all and at the last look; when; how many times soon after
+	 */
+	uint64_t arrivals, arrivals_seen;
+	int64_t arrived_us;
+	unsigned in_a_row;
 	bool ticking;
 	struct event control;		    /* the parent */
 	struct generation *current;	    /* for new requests; NULL before the first */
@@ -59,7 +64,7 @@ void front_free(struct front **f);
 
 /*
  * clock_us() of when the bytes at hand were read: one look at the clock for all
- * the requests that came with them. front_time_passes() makes the next one look again.
+ * the requests that came with them. front_bytes_came() makes the next one look again.
  */
 static inline int64_t front_now_us(struct front *f)
 {
@@ -68,9 +73,10 @@ static inline int64_t front_now_us(struct front *f)
 	return f->now_us;
 }
 
-static inline void front_time_passes(struct front *f)
+static inline void front_bytes_came(struct front *f)
 {
 	f->now_us = 0;
+	f->arrivals++;
 }
 
 /* Starts a timer of the front's wheel, in ms from now or at a time of clock_ms(). */

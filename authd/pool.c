@@ -444,7 +444,7 @@ static void on_readable(evutil_socket_t fd, short what UNUSED, void *ctx)
 		return;
 	}
 	buffer_commit(&l->in, (size_t)n);
-	front_time_passes(p->front);
+	front_bytes_came(p->front);
 	if (!take_messages(l)) {
 		link_dead(l, "a message does not decode");
 		return;

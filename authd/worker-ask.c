@@ -36,7 +36,7 @@ void job_outage(struct job *job, enum backend_state backend, const char *why)
 
 bool job_is_late(const struct job *job)
 {
-	return job->q.deadline_ms > 0 && clock_ms() > job->q.deadline_ms;
+	return job->q.deadline_ms > 0 && clock_coarse_ms() > job->q.deadline_ms;
 }
 
 void asker_init(struct asker *as)

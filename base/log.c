@@ -16,7 +16,7 @@
 
 #include "base/buffer.h"
 
-enum { WAITING_MAX = 1024 * 1024, WAITING_KEPT = 64 * 1024 };
+enum { WAITING_MAX = 1024 * 1024, WAITING_FULL = 32 * 1024, WAITING_KEPT = 128 * 1024 };
 
 static struct {
 	char prefix[96];
@@ -248,6 +248,12 @@ void log_line(enum log_level level, const struct log_value *values, struct span 
 void log_flush_urgent(void)
 {
 	if (state.urgent)
+		log_flush();
+}
+
+void log_flush_full(void)
+{
+	if (state.urgent || state.waiting.len >= WAITING_FULL)
 		log_flush();
 }
 

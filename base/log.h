@@ -35,7 +35,9 @@ void log_fatal(const char *fmt, ...) PRINTF_LIKE(1, 2); /* logs; does not exit *
  */
 void log_batch(bool on);
 void log_flush(void);
-void log_flush_urgent(void);   /* only if more waits than log_line()s */
+void log_flush_urgent(void); /* only if more waits than log_line()s */
+void log_flush_full(
+    void); /* the same, or if it is much: whoever calls this calls log_flush() soon */
 void log_output_changed(void); /* standard error was replaced */
 
 /* A line with named values beside the text; in JSON they are members, in text they are not shown.

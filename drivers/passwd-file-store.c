@@ -333,7 +333,7 @@ struct pf_table *pf_store_get(struct pf_store *s, const char *path, struct err *
 	struct pf_table *t = NULL;
 	pthread_mutex_lock(&s->lock);
 	struct pf_file *f = find(s, path);
-	f->used_at = clock_ms();
+	f->used_at = clock_coarse_ms();
 	refresh(s, f, f->used_at);
 	if (f->table != NULL)
 		t = pf_table_ref(f->table);
