@@ -6,12 +6,13 @@
 
 #include <sys/queue.h>
 
+#include <nettle/sha2.h>
 #include <sodium.h>
 
 #include "base/mem.h"
 
 enum {
-	DIGEST_SIZE = 32,
+	DIGEST_SIZE = SHA256_DIGEST_SIZE,
 	BUCKETS_MIN = 4,
 	BUCKETS_MAX = 1 << 22,
 	ENTRY_TYPICAL = 256,
@@ -50,7 +51,7 @@ struct entry {
 
 struct cache {
 	struct cache_limits limits;
-	unsigned char secret[crypto_generichash_KEYBYTES];
+	struct sha256_ctx keyed; /* after a first block of random bytes */
 	unsigned char key_secret[crypto_shorthash_siphashx24_KEYBYTES];
 	struct entry **buckets;
 	struct person **persons;
@@ -66,7 +67,11 @@ struct cache *cache_new(const struct cache_limits *limits)
 {
 	struct cache *c = mem_alloc(sizeof(*c));
 	c->limits = *limits;
-	randombytes_buf(c->secret, sizeof(c->secret));
+	unsigned char key[SHA256_BLOCK_SIZE];
+	randombytes_buf(key, sizeof(key));
+	sha256_init(&c->keyed);
+	sha256_update(&c->keyed, sizeof(key), key);
+	mem_wipe(key, sizeof(key));
 	randombytes_buf(c->key_secret, sizeof(c->key_secret));
 	c->bucket_count = BUCKETS_MIN;
 	while (c->bucket_count < limits->size / ENTRY_TYPICAL && c->bucket_count < BUCKETS_MAX)
@@ -210,23 +215,26 @@ struct cache_key cache_key_of(struct cache *c, uint32_t pool, uint64_t epoch,
 	return key;
 }
 
-/* Of the password for this very person: equal passwords of two users do not look equal. */
+/*
+ * Of the password for this very person: equal passwords of two users do not look
+ * equal. The key is the whole first block, hashed once for all; nobody sees a
+ * digest, so that more could be appended to what it is of does not matter.
+ */
 static void make_digest(const struct cache *c, const unsigned char person[16],
     struct secret password, unsigned char digest[DIGEST_SIZE])
 {
-	crypto_generichash_state state;
+	struct sha256_ctx sha = c->keyed;
 	struct span p = secret_reveal(password);
-	crypto_generichash_init(&state, c->secret, sizeof(c->secret), DIGEST_SIZE);
-	crypto_generichash_update(&state, person, 16);
+	sha256_update(&sha, 16, person);
 	if (p.len > 0)
-		crypto_generichash_update(&state, (const unsigned char *)p.ptr, p.len);
-	crypto_generichash_final(&state, digest, DIGEST_SIZE);
-	mem_wipe(&state, sizeof(state));
+		sha256_update(&sha, p.len, (const uint8_t *)p.ptr);
+	sha256_digest(&sha, DIGEST_SIZE, digest);
+	mem_wipe(&sha, sizeof(sha));
 }
 
 static bool digest_eq(const unsigned char a[DIGEST_SIZE], const unsigned char b[DIGEST_SIZE])
 {
-	return sodium_memcmp(a, b, DIGEST_SIZE) == 0;
+	return secret_bytes_eq(a, b, DIGEST_SIZE);
 }
 
 bool cache_is_current(const struct cache *c, const struct cache_key *earlier)

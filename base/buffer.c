@@ -36,16 +36,24 @@ char *buffer_reserve(struct buffer *b, size_t n)
 
 char *put_u64_text(char *at, uint64_t v)
 {
-	size_t n = 1;
-	for (uint64_t rest = v; rest >= 10; rest /= 10)
-		n++;
-	char *end = at + n, *p = end;
-	/* most fit in 32 bits, which are divided several times as fast */
+	static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+				    "25262728293031323334353637383940414243444546474849"
+				    "50515253545556575859606162636465666768697071727374"
+				    "75767778798081828384858687888990919293949596979899";
+	char digits[20], *p = digits + sizeof(digits);
+	/* most fit in 32 bits, which are divided faster */
 	for (; v > UINT32_MAX; v /= 10)
 		*--p = (char)('0' + v % 10);
-	for (uint32_t rest = (uint32_t)v; p > at; rest /= 10)
-		*--p = (char)('0' + rest % 10);
-	return end;
+	uint32_t rest = (uint32_t)v;
+	for (; rest >= 100; rest /= 100)
+		memcpy(p -= 2, pairs + rest % 100 * 2, 2);
+	if (rest >= 10)
+		memcpy(p -= 2, pairs + rest * 2, 2);
+	else
+		*--p = (char)('0' + rest);
+	size_t n = (size_t)(digits + sizeof(digits) - p);
+	memcpy(at, p, n);
+	return at + n;
 }
 
 void buffer_append_u64_text(struct buffer *b, uint64_t v)
