@@ -164,6 +164,8 @@ static void share(struct request *r, const struct channel_answer *an)
 		struct channel_answer copy = *an;
 		copy.detail = arena_dup(&f->arena, an->detail);
 		copy.credential = secret_dup(&f->arena, an->credential);
+		copy.fields = fields_in(&f->arena);
+		fields_merge(&copy.fields, &an->fields);
 		stop_following(f);
 		f->from_cache = r->from_cache;
 		request_answered(f, &copy);

@@ -286,8 +286,9 @@ bool cache_answer(struct cache *c, const struct cache_key *key, const struct cha
 	TAILQ_INSERT_HEAD(list_of(c, e), e, use);
 	*an = (struct channel_answer){
 	    .verdict = e->verdict, .has_password = e->has_password, .fields = fields_in(a)};
-	struct wire_reader r = wire_reader_of(span_make(e->bytes + e->user_len, e->fields_len));
-	wire_get_fields(&r, &an->fields);
+	struct span fields = span_make(e->bytes + e->user_len, e->fields_len);
+	struct wire_reader r = wire_reader_of(arena_dup(a, fields));
+	wire_get_fields_kept(&r, &an->fields);
 	return true;
 }
 

@@ -124,17 +124,18 @@ bool channel_peek_answer(struct span payload, struct channel_answer *an)
 
 bool channel_get_answer(struct span payload, struct arena *a, struct channel_answer *an)
 {
-	struct wire_reader r = wire_reader_of(payload);
+	/* one copy of all of it; what is inside is used where it stands */
+	struct wire_reader r = wire_reader_of(arena_dup(a, payload));
 	if (!get_answer_head(&r, an))
 		return false;
 	an->has_password = wire_get_u8(&r) != 0;
-	an->detail = arena_dup(a, wire_get_span(&r));
-	an->credential = secret_of(arena_dup(a, wire_get_span(&r)));
+	an->detail = wire_get_span(&r);
+	an->credential = secret_of(wire_get_span(&r));
 	an->fields = fields_in(a);
-	wire_get_fields(&r, &an->fields);
+	wire_get_fields_kept(&r, &an->fields);
 	an->keep_ms = (int64_t)wire_get_u64(&r);
 	an->tell = fields_in(a);
-	wire_get_fields(&r, &an->tell);
+	wire_get_fields_kept(&r, &an->tell);
 	return wire_done(&r);
 }
 

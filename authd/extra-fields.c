@@ -40,9 +40,9 @@ static bool change_user(struct request *r, struct span key, struct span value)
 	if (at >= 0)
 		local = span_first(user, (size_t)at);
 	if (span_eq_str(key, "user"))
-		name = arena_dup(&r->arena, value);
+		name = value;
 	else if (span_eq_str(key, "username") && (at < 0 || span_find(value, '@') >= 0))
-		name = arena_dup(&r->arena, value);
+		name = value;
 	else if (span_eq_str(key, "username"))
 		name = with_domain(r, value, span_skip(user, (size_t)at + 1));
 	else if (span_eq_str(key, "domain"))
@@ -77,14 +77,12 @@ static enum field_mode cut_suffix(struct span *key)
 	return mode;
 }
 
-static void store(
-    struct request *r, struct fields *f, struct span key, enum field_mode mode, struct span value)
+static void store(struct fields *f, struct span key, enum field_mode mode, struct span value)
 {
-	const char *name = arena_cstr(&r->arena, key);
 	if (mode == MODE_REMOVE)
-		fields_remove(f, name);
-	else if (mode == MODE_SET || !fields_has(f, name))
-		fields_set(f, key, value);
+		fields_remove_span(f, key);
+	else if (mode == MODE_SET || fields_find_span(f, key) == NULL)
+		fields_put(f, key, value);
 }
 
 typedef void field_setter(struct request *r, struct span key, struct span value);
@@ -134,12 +132,12 @@ void passdb_field_set(struct request *r, struct span key, struct span value)
 	if (mode == MODE_SET && change_user(r, key, value))
 		return;
 	if (span_eq_str(key, "login_user") && r->master == MASTER_CHECKING) {
-		r->vars.v[VAR_LOGIN_USER] = arena_dup(&r->arena, value);
+		r->vars.v[VAR_LOGIN_USER] = value;
 		return;
 	}
 	if (span_eq_str(key, "nodelay"))
 		r->nodelay = true;
-	store(r, &r->fields, key, mode, value);
+	store(&r->fields, key, mode, value);
 }
 
 /* ---- userdb ---- */
@@ -159,7 +157,7 @@ void userdb_field_set(struct request *r, struct span key, struct span value)
 		return;
 	if (span_eq_str(key, "system_user")) /* its old name */
 		key = SPAN_LIT("system_groups_user");
-	store(r, &r->userdb, key, mode, value);
+	store(&r->userdb, key, mode, value);
 }
 
 /* gid: perhaps a list, as LDAP has it */

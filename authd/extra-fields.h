@@ -8,9 +8,12 @@
 
 #include "authd/request.h"
 
-/* Takes one passdb field ("key", "key:protected", "key:remove", "userdb_key" ...). */
+/*
+ * Takes one passdb field ("key", "key:protected", "key:remove", "userdb_key" ...). Key and value
+ * must live as long as the request.
+ */
 void passdb_field_set(struct request *r, struct span key, struct span value);
-/* Takes one userdb field. */
+/* Takes one userdb field; the same holds. */
 void userdb_field_set(struct request *r, struct span key, struct span value);
 
 /* default_fields and override_fields of the db that is being asked. False: a template failed. */

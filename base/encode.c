@@ -62,7 +62,9 @@ static size_t escape_into(char *out, struct span s)
 
 void tab_escape(struct buffer *out, struct span s)
 {
-	if (s.len > 0)
+	if (!span_may_have_control(s)) /* as nearly always: all that is escaped is one */
+		buffer_append(out, s);
+	else
 		buffer_commit(out, escape_into(buffer_reserve(out, s.len * 2), s));
 }
 

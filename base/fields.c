@@ -34,6 +34,18 @@ void fields_set(struct fields *f, struct span key, struct span value)
 	f->items[f->count++] = (struct field){arena_dup(f->arena, key), arena_dup(f->arena, value)};
 }
 
+void fields_put(struct fields *f, struct span key, struct span value)
+{
+	struct field *old = fields_find_span(f, key);
+	if (old != NULL) {
+		old->value = value;
+		return;
+	}
+	if (f->count == f->capacity)
+		grow(f);
+	f->items[f->count++] = (struct field){key, value};
+}
+
 void fields_set_str(struct fields *f, const char *key, const char *value)
 {
 	fields_set(f, span_of(key), span_of(value));

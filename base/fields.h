@@ -28,6 +28,8 @@ static inline struct fields fields_in(struct arena *a)
 /* Both copy key and value into the arena. */
 void fields_set(struct fields *f, struct span key, struct span value);
 void fields_set_str(struct fields *f, const char *key, const char *value);
+/* The same without copying: for bytes that live as long as the arena. */
+void fields_put(struct fields *f, struct span key, struct span value);
 
 struct field *fields_find_span(const struct fields *f, struct span key);
 bool fields_remove_span(struct fields *f, struct span key);

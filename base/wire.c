@@ -10,7 +10,8 @@ struct wire_reader wire_reader_of(struct span payload)
 	return (struct wire_reader){payload.ptr, payload.ptr + payload.len, false};
 }
 
-void wire_get_fields(struct wire_reader *r, struct fields *out)
+static inline void get_fields(struct wire_reader *r, struct fields *out,
+    void (*set)(struct fields *f, struct span key, struct span value))
 {
 	uint32_t count = wire_get_u32(r);
 	/* setting fields is quadratic: a peer gone mad must not cost more than a moment */
@@ -20,8 +21,18 @@ void wire_get_fields(struct wire_reader *r, struct fields *out)
 		struct span key = wire_get_span(r);
 		struct span value = wire_get_span(r);
 		if (!r->failed && key.len > 0)
-			fields_set(out, key, value);
+			set(out, key, value);
 	}
+}
+
+void wire_get_fields(struct wire_reader *r, struct fields *out)
+{
+	get_fields(r, out, fields_set);
+}
+
+void wire_get_fields_kept(struct wire_reader *r, struct fields *out)
+{
+	get_fields(r, out, fields_put);
 }
 
 void wire_put_fields(struct buffer *b, const struct fields *f)

@@ -68,7 +68,8 @@ static inline struct span wire_get_span(struct wire_reader *r)
 	return p != NULL ? span_make(p, len) : SPAN_NULL;
 }
 
-void wire_get_fields(struct wire_reader *r, struct fields *out); /* copies */
+void wire_get_fields(struct wire_reader *r, struct fields *out);      /* copies */
+void wire_get_fields_kept(struct wire_reader *r, struct fields *out); /* points into the payload */
 
 /* not failed, nothing left over */
 MUST_CHECK static inline bool wire_done(const struct wire_reader *r)

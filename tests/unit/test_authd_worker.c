@@ -297,7 +297,7 @@ static void test_deadline(void **state)
 	struct buffer b = {0};
 	start_users(k);
 	int64_t now = clock_ms();
-	put_with_deadline(k, &b, 1, "tim", now - 1);
+	put_with_deadline(k, &b, 1, "tim", now - 100);
 	put_with_deadline(k, &b, 2, "tim", now + 60000);
 	put_with_deadline(k, &b, 3, "slow", now + 60000);
 	put_with_deadline(k, &b, 4, "slow", now + 2); /* behind 3, which takes longer */
