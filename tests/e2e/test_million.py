@@ -225,6 +225,21 @@ def test_the_list_streams(big):
     assert watch.grown < GROWTH, "%d KiB more" % watch.grown
 
 
+def test_readers_that_rest_hold_nobody_up(big):
+    resting = [big.master() for _ in range(8)]
+    try:
+        for m in resting:
+            m.send("LIST", 1)
+        resting[0].reply()
+        with big.client() as c:
+            assert [login(c, i) for i in numbers(big.backend.count)] == ["OK"] * 98
+    finally:
+        for m in resting:
+            m.close()
+    with big.master(timeout=60) as m:
+        assert read_list(m, big.backend.count, pause=0) == b"\1" * big.backend.count
+
+
 def test_authctl_streams_too(big):
     out = os.path.join(big.dir, "listed")
     with Watch(big) as watch:
