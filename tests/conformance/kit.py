@@ -16,6 +16,7 @@ from lib.authproto import unescape
 FEATURES = {
     "passdb": "judges passwords",
     "show": "says whether a user is there without a password",
+    "fields": "gives extra fields to who logs in: here color, with the number of the uid",
     "userdb": "knows uid, gid and home",
     "list": "lists its users",
     "unknown": "knows who is not there",

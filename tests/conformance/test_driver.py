@@ -35,6 +35,11 @@ def test_the_right_password(service):
     for u, reply in zip(users, replies):
         assert reply.cmd == "OK", (u.what, reply, service.server.logs()[-2000:])
         assert kit.values(reply, "user") == [u.name], u.what
+        assert kit.values(reply, "color") == color(service.adapter, u), (u.what, reply)
+
+
+def color(adapter, user):
+    return [b"%d" % user.uid] if adapter.can("fields") else []
 
 
 def wrong_passwords(user, all_of_them):
@@ -161,6 +166,7 @@ def test_passdb_lookups(service):
     for u, reply in zip(users, replies):
         assert reply.cmd == "PASS", (u.what, reply, service.server.logs()[-2000:])
         assert kit.values(reply, "user") == [u.name]
+        assert kit.values(reply, "color") == color(service.adapter, u), (u.what, reply)
         assert not kit.values(reply, "password")
     nobody = [n for n in names(service) if len(n) < 4000]
     want = "NOTFOUND" if service.adapter.can("unknown") else "PASS"

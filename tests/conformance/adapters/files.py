@@ -15,7 +15,7 @@ class PasswdFile(Adapter):
     def start(self, users):
         lines = []
         for u in users:
-            extra = b" ".join(b"userdb_mail=" + m for m in u.mail)
+            extra = b" ".join([b"color=%d" % u.uid] + [b"userdb_mail=" + m for m in u.mail])
             lines.append(b":".join([escaped(u.name), stored(u).encode(), b"%d" % u.uid, b"%d" % u.gid, b"",
                                     u.home or b"", b"", extra]) + b"\n")
         write(os.path.join(self.dir, "users"), b"".join(lines))
@@ -24,7 +24,7 @@ class PasswdFile(Adapter):
 class Static(Adapter):
     name = "static"
     driver = "static"
-    args = "password=static-Basalt12"
+    args = "password=static-Basalt12 color=5000"
     userdb_args = "uid=5000 gid=6000 home=/srv/static mail=first mail=last"
     cannot = {
         "unknown": "everybody is there",
@@ -81,8 +81,8 @@ if os.environ.get("AUTHORIZED") == "1":
     os.environ["AUTHORIZED"] = "2"
 elif right != (password.hex() or "-"):
     sys.exit(1)
-os.environ["userdb_uid"], os.environ["userdb_gid"] = uid, gid
-extra = ["userdb_uid", "userdb_gid"]
+os.environ["userdb_uid"], os.environ["userdb_gid"], os.environ["color"] = uid, gid, uid
+extra = ["userdb_uid", "userdb_gid", "color"]
 os.environ.pop("HOME", None)
 if home != "-":
     os.environb[b"HOME"] = bytes.fromhex(home)

@@ -15,6 +15,7 @@ class Imap(Adapter):
     cannot = {
         "spelling": "the IMAP server does not tell who it took the user for",
         "show": "an IMAP server judges, it shows nothing",
+        "fields": "an IMAP server judges, it shows nothing",
         "credential": "an IMAP server judges, it shows nothing",
         "userdb": "an IMAP server judges, it shows nothing",
         "list": "an IMAP server judges, it shows nothing",
@@ -48,7 +49,7 @@ class Ldap(Adapter):
         self.slapd = ldap.Slapd(ldif=ldap.base() + "".join(self.entry(i, u) for i, u in enumerate(users)))
         self.slapd.start()
         settings = dict(uris=self.slapd.uri, dn=ldap.SERVICE_DN, dnpass=ldap.SERVICE_PW, base=ldap.BASE,
-                        default_pass_scheme="PLAIN",
+                        default_pass_scheme="PLAIN", pass_attrs="uid=user,userPassword=password,uidNumber=color",
                         user_attrs="homeDirectory=home,uidNumber=uid,gidNumber=gid,mail=mail",
                         pass_filter="(uid=%u)", user_filter="(uid=%u)", iterate_filter="(uid=*)")
         settings.update(self.more)
@@ -88,6 +89,7 @@ class LdapBindDn(Ldap):
     names_max = 200  # of a DN in slapd's database
     cannot = {
         "show": "the DN is made of the name, nothing is looked up",
+        "fields": "the DN is made of the name, nothing is looked up",
         "credential": "the DN is made of the name, nothing is looked up",
         "spelling": "the DN is made of the name, nothing is looked up",
         "double": "a DN is there once",
@@ -105,6 +107,7 @@ class OAuth2(Adapter):
     args = "@dir@/oauth2.conf.ext"
     cannot = {
         "show": "a provider judges, it shows nothing",
+        "fields": "a provider judges, it shows nothing",
         "credential": "a provider judges, it shows nothing",
         "userdb": "a provider judges, it shows nothing",
         "list": "a provider judges, it shows nothing",
@@ -133,7 +136,7 @@ class Sql(Adapter):
     utf8_only = True
     create = ("CREATE TABLE people (name varchar(1500), password varchar(250), uid int, gid int,"
               " home varchar(250), mail varchar(250), mail2 varchar(250));")
-    query = ("password_query = SELECT name AS username, password FROM people WHERE name = '%u'\n"
+    query = ("password_query = SELECT name AS username, password, uid AS color FROM people WHERE name = '%u'\n"
              "user_query = SELECT uid, gid, home, mail AS mail, mail2 AS mail FROM people WHERE name = '%u'\n"
              "iterate_query = SELECT name AS username FROM people\n")
 

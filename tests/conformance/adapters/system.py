@@ -54,6 +54,7 @@ class Shadow(SystemUsers):
     driver = "shadow"
     cannot = {
         "userdb": "the file has passwords only",
+        "fields": "the file has passwords only",
         "credential": "there are hashes of crypt(3) only",
         "list": "the file has passwords only",
         "no home": "the file has passwords only",
@@ -68,6 +69,7 @@ class Passwd(SystemUsers):
     name = "passwd"
     driver = "passwd"
     cannot = {
+        "fields": "a line has a fixed form",
         "credential": "there are hashes of crypt(3) only",
         "no home": "useradd always sets one",
         "twice": "a line has a fixed form",
@@ -97,6 +99,7 @@ class Pam(Adapter):
     driver = "pam"
     cannot = {
         "show": "PAM judges, it shows nothing",
+        "fields": "PAM judges, it shows nothing",
         "credential": "PAM judges, it shows nothing",
         "userdb": "PAM judges, it shows nothing",
         "list": "PAM judges, it shows nothing",
