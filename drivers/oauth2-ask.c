@@ -10,7 +10,8 @@
 
 #include "drivers/oauth2-parts.h"
 
-enum { BODY_MAX = 64 * 1024 };
+/* the answer is given a moment before nobody waits for it */
+enum { BODY_MAX = 64 * 1024, ANSWER_MS = 50 };
 
 struct asking {
 	const struct oauth2_settings *set;
@@ -20,15 +21,12 @@ struct asking {
 	struct oauth2_token token;
 };
 
-/* ---- HTTP's answers ---- */
-
-/* RFC 6749 section 5.2: the error's name, if it is one that may be shown. */
-static const char *error_name(const json_t *body)
+static int64_t until(const struct question *q)
 {
-	const char *s = json_string_value(json_object_get(body, "error"));
-	size_t n = s != NULL ? strspn(s, "abcdefghijklmnopqrstuvwxyz_") : 0;
-	return n > 0 && n < 50 && s[n] == '\0' ? s : "";
+	return q->deadline_ms > 0 ? q->deadline_ms - ANSWER_MS : 0;
 }
+
+/* ---- HTTP's answers ---- */
 
 /* Is there nobody who is let in without the provider? Then it is an outage for all. */
 static enum backend_state provider_is_away(const struct asking *as)
@@ -40,7 +38,7 @@ static enum backend_state provider_is_away(const struct asking *as)
 
 static enum verdict outage(struct asking *as, const char *who, const struct oauth2_reply *reply)
 {
-	const char *name = error_name(reply->body);
+	const char *name = reply->error;
 	/* a gateway says that the provider is down; all else may come from this one token */
 	bool down = reply->status >= 502 && reply->status <= 504;
 	as->q->backend = down ? provider_is_away(as) : BACKEND_AWAY;
@@ -50,21 +48,31 @@ static enum verdict outage(struct asking *as, const char *who, const struct oaut
 	return VERDICT_INTERNAL;
 }
 
-/* A bearer token was shown (RFC 6750 section 3.1). */
+static bool is_named(const struct oauth2_reply *reply, const char *const *names)
+{
+	for (; *names != NULL; names++) {
+		if (strcmp(reply->error, *names) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A bearer token was shown (RFC 6750 section 3.1). Some say 400 to a token that
+ * they do not know; but what is about the request is not about the token.
+ */
 static enum verdict judge_bearer(
     struct asking *as, const char *who, const struct oauth2_reply *reply)
 {
-	const char *name = error_name(reply->body);
-	if (reply->status == 403 || strcmp(name, "insufficient_scope") == 0) {
+	static const char *const scope[] = {"insufficient_scope", NULL};
+	static const char *const ours[] = {"invalid_request", "invalid_client",
+	    "unauthorized_client", "server_error", "temporarily_unavailable", NULL};
+	if (is_named(reply, scope)) {
 		oauth2_refuse(&as->token, "%s: the token's scope does not suffice", who);
 		as->token.status = "insufficient_scope";
 		return VERDICT_DISABLED;
 	}
-	/* some say 400 to a token that they do not know */
-	bool ours = strcmp(name, "invalid_client") == 0 || strcmp(name, "server_error") == 0 ||
-		    strcmp(name, "temporarily_unavailable") == 0 ||
-		    strcmp(name, "unauthorized_client") == 0;
-	if ((reply->status == 400 || reply->status == 401) && !ours)
+	if ((reply->status == 400 || reply->status == 401) && !is_named(reply, ours))
 		return oauth2_refuse(&as->token, "%s: the token is not valid", who);
 	return outage(as, who, reply);
 }
@@ -73,7 +81,8 @@ static enum verdict judge_bearer(
 static enum verdict judge_client(
     struct asking *as, const char *who, const struct oauth2_reply *reply)
 {
-	if (reply->status == 400 && strcmp(error_name(reply->body), "invalid_token") == 0)
+	static const char *const token[] = {"invalid_token", NULL};
+	if (reply->status == 400 && is_named(reply, token))
 		return oauth2_refuse(&as->token, "%s: the token is not valid", who);
 	return outage(as, who, reply);
 }
@@ -106,7 +115,7 @@ static struct oauth2_request request_to(const struct asking *as, const char *url
 	return (struct oauth2_request){
 	    .url = url,
 	    .about = as->set->send_auth_headers ? as->q->vars : NULL,
-	    .deadline_ms = as->q->deadline_ms,
+	    .deadline_ms = until(as->q),
 	    .body_max = BODY_MAX,
 	};
 }
@@ -191,7 +200,7 @@ static enum verdict verify_here(struct asking *as)
 	enum oauth2_jwt_is is =
 	    oauth2_jwt_parse(&jwt, as->token.text, as->set->algorithms, q->arena, &err);
 	if (is == JWT_GOOD)
-		v = oauth2_keys_verify(as->keys, as->http, &jwt, q->deadline_ms, q->arena, &err);
+		v = oauth2_keys_verify(as->keys, as->http, &jwt, until(q), q->arena, &err);
 	if (v == VERDICT_OK) {
 		v = oauth2_claims_take(&as->token, jwt.claims, true);
 	} else if (v == VERDICT_INTERNAL) {
@@ -235,7 +244,8 @@ static enum verdict ask_about_token(struct asking *as)
 static enum verdict judge_grant(
     struct asking *as, const char *who, const struct oauth2_reply *reply)
 {
-	if (strcmp(error_name(reply->body), "invalid_grant") != 0)
+	static const char *const grant[] = {"invalid_grant", NULL};
+	if (!is_named(reply, grant))
 		return outage(as, who, reply);
 	as->token.status = "invalid_token";
 	return VERDICT_MISMATCH;

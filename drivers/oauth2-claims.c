@@ -179,7 +179,9 @@ static void take_fields(struct oauth2_token *t, const json_t *object, struct spa
 			continue;
 		}
 		struct span text = json_is_array(v) ? array_text(v, a) : scalar_text(v, a);
-		if (text.ptr != NULL)
+		/* what is inside never stands in for a field of its own */
+		bool taken = depth > 0 && fields_has(&t->fields, arena_cstr(a, key));
+		if (text.ptr != NULL && !taken)
 			fields_set(&t->fields, key, text);
 	}
 }

@@ -210,6 +210,29 @@ static json_t *read_object(const struct buffer *b)
 	return NULL;
 }
 
+/* Copied if it is nothing but a name, which may be shown. */
+static void note_error(struct oauth2_reply *reply, const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz_");
+	if (n < sizeof(reply->error) && (name[n] == '\0' || name[n] == '"'))
+		memcpy(reply->error, name, n);
+}
+
+static void read_error(CURL *c, struct oauth2_reply *reply)
+{
+	const char *name = json_string_value(json_object_get(reply->body, "error"));
+	struct curl_header *header;
+	if (name != NULL) {
+		note_error(reply, name);
+		return;
+	}
+	if (curl_easy_header(c, "WWW-Authenticate", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+		return;
+	name = strstr(header->value, "error=\"");
+	if (name != NULL)
+		note_error(reply, name + strlen("error=\""));
+}
+
 bool oauth2_http_ask(struct oauth2_http *h, const struct oauth2_request *rq, struct arena *a,
     struct oauth2_reply *reply, struct err *err)
 {
@@ -226,8 +249,10 @@ bool oauth2_http_ask(struct oauth2_http *h, const struct oauth2_request *rq, str
 		set = set_client(c, h->set, a);
 	bool ok = set ? perform(c, &body, error, err)
 		      : err_set(err, EX_SOFTWARE, "libcurl lacks what is needed");
-	if (ok && curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &reply->status) == CURLE_OK)
+	if (ok && curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &reply->status) == CURLE_OK) {
 		reply->body = read_object(&body.bytes);
+		read_error(c, reply);
+	}
 	for (struct curl_slist *l = headers.list; l != NULL; l = l->next)
 		mem_wipe(l->data, strlen(l->data));
 	curl_slist_free_all(headers.list);

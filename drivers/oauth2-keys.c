@@ -19,7 +19,7 @@
 #include "drivers/oauth2-parts.h"
 
 enum { KEYS_MAX = 100, SET_BYTES_MAX = 256 * 1024, FILE_BYTES_MAX = 16 * 1024 };
-enum { RETRY_MS = 1000, RENEW_MS = 2000 };
+enum { RETRY_MS = 1000, FETCH_MS = 3000, WAITING_MAX = 4 };
 
 struct key_set {
 	atomic_uint users;
@@ -37,6 +37,7 @@ struct oauth2_keys {
 	struct stat file;   /* as it was when .now was read; of whoever holds .fetching */
 	int64_t tried_ms;   /* 0: never */
 	int64_t fetched_ms; /* when .now came */
+	unsigned waiting;   /* lanes, for the keys */
 	bool failed;	    /* the last time */
 	struct err why;
 };
@@ -256,31 +257,65 @@ static bool is_old(struct oauth2_keys *k)
 }
 
 /*
+ * May this lane wait for keys, and how long? Where there are some, only few
+ * lanes do, and not for long: anybody can name a key that does not exist.
+ */
+static bool may_wait(struct oauth2_keys *k, int64_t *until_ms)
+{
+	int64_t soon = clock_ms() + FETCH_MS;
+	pthread_mutex_lock(&k->lock);
+	bool some = k->now != NULL, may = !some || k->waiting < WAITING_MAX;
+	if (may)
+		k->waiting++;
+	pthread_mutex_unlock(&k->lock);
+	if (some && (*until_ms <= 0 || *until_ms > soon))
+		*until_ms = soon;
+	return may;
+}
+
+static void waits_no_more(struct oauth2_keys *k)
+{
+	pthread_mutex_lock(&k->lock);
+	k->waiting--;
+	pthread_mutex_unlock(&k->lock);
+}
+
+/* With .fetching held. Whoever had it before may have fetched them. */
+static void fetch(
+    struct oauth2_keys *k, struct oauth2_http *http, int64_t until_ms, struct arena *a)
+{
+	struct err why = {0};
+	if (is_allowed(k))
+		set_replace(k, fetch_set(k, http, until_ms, a, &why), &why);
+	pthread_mutex_unlock(&k->fetching);
+}
+
+/*
  * Fetches the keys, unless that was done a moment ago. true: what is there
  * now is what the provider says.
  */
-static bool refresh(struct oauth2_keys *k, struct oauth2_http *http, int64_t deadline_ms,
+static bool refresh(struct oauth2_keys *k, struct oauth2_http *http, int64_t until_ms,
     struct arena *a, struct err *err)
 {
-	struct err why = {0};
-	if (!lock_until(&k->fetching, deadline_ms))
+	if (!is_allowed(k))
+		return is_good(k, err);
+	if (!may_wait(k, &until_ms))
 		return err_set(err, EX_TEMPFAIL, "the keys are still being fetched");
-	/* whoever was here before may have done it */
-	if (is_allowed(k))
-		set_replace(k, fetch_set(k, http, deadline_ms, a, &why), &why);
-	pthread_mutex_unlock(&k->fetching);
-	return is_good(k, err);
+	bool locked = lock_until(&k->fetching, until_ms);
+	if (locked)
+		fetch(k, http, until_ms, a);
+	waits_no_more(k);
+	return locked ? is_good(k, err)
+		      : err_set(err, EX_TEMPFAIL, "the keys are still being fetched");
 }
 
-/* The old ones will do meanwhile: no login waits long for this. */
+/* One login pays for it, and not much; to the others the old ones will do. */
 static void renew(
-    struct oauth2_keys *k, struct oauth2_http *http, int64_t deadline_ms, struct arena *a)
+    struct oauth2_keys *k, struct oauth2_http *http, int64_t until_ms, struct arena *a)
 {
-	struct err logged = {0};
-	int64_t until = clock_ms() + RENEW_MS;
-	if (deadline_ms > 0 && deadline_ms < until)
-		until = deadline_ms;
-	refresh(k, http, until, a, &logged);
+	int64_t soon = clock_ms() + FETCH_MS;
+	if (pthread_mutex_trylock(&k->fetching) == 0)
+		fetch(k, http, until_ms > 0 && until_ms < soon ? until_ms : soon, a);
 }
 
 /* ---- verifying ---- */

@@ -32,7 +32,8 @@ struct oauth2_request {
 
 struct oauth2_reply {
 	long status;
-	json_t *body; /* an object; NULL: it was none */
+	json_t *body;	/* an object; NULL: it was none */
+	char error[50]; /* its name (RFC 6749 section 5.2, RFC 6750 section 3); "": none */
 };
 
 bool oauth2_http_open(struct oauth2_http *h, const struct oauth2_settings *set, struct err *err);

@@ -120,6 +120,12 @@ tokeninfo_url = {url}/moved?access_token=
 """,
 }
 SIGNED = {"jwks", "slowjwks", "file"}
+STATUSES = {"400": "invalid_token", "401": "invalid_token", "401/invalid_token": "invalid_token",
+            "400/invalid_request": "temp_fail", "401/invalid_client": "temp_fail", "403": "temp_fail",
+            "403/insufficient_scope": "insufficient_scope", "404": "temp_fail", "429": "temp_fail",
+            "500/invalid_token": "temp_fail", "503": "temp_fail"}
+for _answer in STATUSES:
+    FORMS["status" + _answer.replace("/", "")] = "tokeninfo_url = {url}/status/%s?\n" % _answer
 OPAQUE = {"post", "get", "tokeninfo", "userinfo", "tls", "trusting"}
 
 
@@ -384,6 +390,12 @@ def test_authctl(world, mech):
 # ---- when nobody can tell ----
 
 
+@pytest.mark.parametrize("answer, want", sorted(STATUSES.items()))
+def test_statuses(world, answer, want):
+    """A page of a gateway says nothing of the token, unless it says so in the header of RFC 6750."""
+    assert status(world, "status" + answer.replace("/", ""), "a-token") == want
+
+
 @pytest.mark.parametrize("form", [
     "nobody", "wrongclient", "redirect", "nojson", "unknownca", "othername", "huge", "list", "broken"])
 def test_what_is_not_the_tokens_fault(world, form):
@@ -459,6 +471,11 @@ def test_an_outage_of_the_provider(world, how):
         unknown = signed.split(".")
         unknown[0] = oidc.b64url(b'{"alg":"RS256","kid":"new"}')
         assert status(world, "jwks", ".".join(unknown), name="quick") == "temp_fail"
+        with world.server.client("quick") as c:  # many of them do not take all lanes
+            asked = [c.start("XOAUTH2", "final-resp-ok", service="jwks",
+                             resp=response("XOAUTH2", "tim", ".".join(unknown))) for _ in range(32)]
+            assert status(world, "jwks", signed, name="quick") == "OK"
+            assert {c.reply().get("code") for _ in asked} == {"temp_fail"}
         code, said = curl(world, "imap", signed)
         assert code == 0, said
         code, said = curl(world, "pop3", opaque)

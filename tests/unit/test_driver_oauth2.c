@@ -80,7 +80,7 @@ static struct span hs256(struct kit *k, const char *claims)
 }
 
 /* exp is relative to now */
-static struct span until(struct kit *k, long exp, const char *more)
+static struct span ending(struct kit *k, long exp, const char *more)
 {
 	const char *claims =
 	    arena_printf(&k->arena, BODY ",\"exp\":%ld%s", (long)time(NULL) + exp, more).ptr;
@@ -247,8 +247,8 @@ static void test_keys_in_files(void **state)
 	make_directory(k, "keys/app/HS256");
 	kit_write(k, "keys/app/HS256/default", HMAC_FILE);
 	kit_write(k, "keys/default/HS256/default", "b3RoZXI=");
-	refused(k, until(k, 600, ""));
-	assert_int_equal(ask_about(k, "tim", until(k, 600, ",\"azp\":\"app\"")), VERDICT_OK);
+	refused(k, ending(k, 600, ""));
+	assert_int_equal(ask_about(k, "tim", ending(k, 600, ",\"azp\":\"app\"")), VERDICT_OK);
 }
 
 /* A public key is no shared secret, and there is no "none". */
@@ -283,7 +283,7 @@ static void test_forged(void **state)
 	open_with(k, DICT);
 	struct span pem = pem_of(&k->arena, key_for("RS256"));
 	kit_write(k, "keys/default/HS256/default", pem.ptr);
-	assert_int_equal(ask_about(k, "tim", until(k, 600, "")), VERDICT_INTERNAL);
+	assert_int_equal(ask_about(k, "tim", ending(k, 600, "")), VERDICT_INTERNAL);
 	struct span forged = token_of(&k->arena, "HS256", "{\"alg\":\"HS256\"}",
 	    arena_printf(&k->arena, "{" BODY ",\"exp\":%ld}", (long)time(NULL) + 600), NULL,
 	    pem.ptr);
@@ -341,17 +341,17 @@ static void test_times(void **state)
 	char more[100];
 	long now = (long)time(NULL);
 	open_with(k, DICT);
-	assert_int_equal(ask_about(k, "tim", until(k, 600, "")), VERDICT_OK);
+	assert_int_equal(ask_about(k, "tim", ending(k, 600, "")), VERDICT_OK);
 	assert_in_range(k->q.keep_ms, 598000, 600000);
-	assert_int_equal(ask_about(k, "tim", until(k, -30, "")), VERDICT_OK);
+	assert_int_equal(ask_about(k, "tim", ending(k, -30, "")), VERDICT_OK);
 	assert_true(k->q.keep_ms < 0); /* not for the cache */
-	refused(k, until(k, -61, ""));
+	refused(k, ending(k, -61, ""));
 	snprintf(more, sizeof(more), ",\"nbf\":%ld,\"iat\":%ld", now + 30, now + 30);
-	assert_int_equal(ask_about(k, "tim", until(k, 600, more)), VERDICT_OK);
+	assert_int_equal(ask_about(k, "tim", ending(k, 600, more)), VERDICT_OK);
 	snprintf(more, sizeof(more), ",\"nbf\":%ld", now + 90);
-	refused(k, until(k, 600, more));
+	refused(k, ending(k, 600, more));
 	snprintf(more, sizeof(more), ",\"iat\":%ld", now + 90);
-	refused(k, until(k, 600, more));
+	refused(k, ending(k, 600, more));
 	refused(k, hs256(k, BODY));
 	refused(k, hs256(k, BODY ",\"exp\":0"));
 	refused(k, hs256(k, BODY ",\"exp\":-9223372036854775808"));
@@ -415,6 +415,12 @@ static void test_users(void **state)
 				 .ptr);
 		assert_int_equal(ask_about(k, "tim", token), VERDICT_INTERNAL);
 	}
+	/* what is inside does not stand in for it */
+	open_with(k, DICT "username_attribute = preferred_username\n");
+	token = hs256(
+	    k, BODY EXP ",\"preferred_username\":\"tim\",\"preferred\":{\"username\":\"bob\"}");
+	assert_int_equal(ask_about(k, "tim", token), VERDICT_OK);
+	assert_int_equal(ask_about(k, "bob", token), VERDICT_UNKNOWN_USER);
 	open_with(k, DICT "username_attribute = sub\nusername_format = %n\n");
 	token = hs256(k, BODY EXP ",\"sub\":\"tim@a\"");
 	assert_int_equal(ask_about(k, "tim@b", token), VERDICT_OK);

@@ -73,6 +73,12 @@ provider.use(async (ctx, next) => {
     const about = ['service', 'remote', 'local'].map((name) => ctx.get(`x-dovecot-auth-${name}`));
     ctx.body = { email: 'tim', scope: 'mail', about };
   }
+  if (ctx.path.startsWith('/status/')) {
+    const [, , status, error] = ctx.path.split('/');
+    if (error) ctx.set('WWW-Authenticate', `Bearer realm="x", error="${error}", scope="y"`);
+    ctx.body = 'some page';
+    ctx.status = Number(status);
+  }
   if (ctx.path === '/list') ctx.body = ['tim'];
   if (ctx.path === '/broken') ctx.throw(500);
   if (ctx.path !== '/tokeninfo') return ctx.body ? undefined : next();
