@@ -22,6 +22,7 @@ int authctl_auth_cache_flush(int argc, char **argv);
 int authctl_auth_cache_status(int argc, char **argv);
 int authctl_user(int argc, char **argv);
 int authctl_pw(int argc, char **argv); /* pw.c, on the schemes */
+int authctl_pw_status(int argc, char **argv);
 int authctl_config(int argc, char **argv);
 int authctl_config_check(int argc, char **argv);
 int authctl_driver_test(int argc, char **argv); /* runs authd --test-driver */

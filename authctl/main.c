@@ -58,6 +58,12 @@ static const struct command {
 	"  -e template    only this text, expanded: '%{userdb:uid} %{home} %u %n %d'\n"
 	"  -u             a block of lines for each user\n"
 	"  -x name=value  a parameter of the request, as for auth test\n"},
+    {"pw upgrade-status", authctl_pw_status, "[-a socket] [-s]",
+	"Show how far the passdbs are with better hashes (rehash = yes): good logins by the\n"
+	"scheme of the stored password since the workers were started, hashes that were\n"
+	"upgraded, failures, and those that something else had changed first.\n"
+	"  -s             count the stored passwords of all users, too: each is looked up\n"
+	"  -a socket      the master socket (default: auth-master in the base_dir)\n"},
     {"pw", authctl_pw, "[-l] [-P] [-s scheme] [-r rounds] [-u user] [-p password] [-V | -t hash]",
 	"Make a password hash. Without -p: from the terminal, twice, or standard input.\n"
 	"  -l             list the schemes\n"

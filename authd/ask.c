@@ -69,7 +69,8 @@ void ask_backend(
 	struct channel_answer an;
 	pool_set_question(p, r, ask, flags, scheme);
 	/* what a driver looks at is known once it has said hello */
-	if (g->cache == NULL || p->can == 0 || ask == CHANNEL_LIST || ask == CHANNEL_STORE) {
+	if (g->cache == NULL || p->can == 0 || ask == CHANNEL_LIST || ask == CHANNEL_CENSUS ||
+	    ask == CHANNEL_STORE) {
 		pool_ask(r);
 		return;
 	}

@@ -3,6 +3,39 @@
  */
 #include "authd/channel.h"
 
+/* Most kinds are never seen in one place. */
+static void put_tally(struct buffer *b, const struct channel_tally *t)
+{
+	uint8_t seen = 0;
+	for (size_t i = 0; i < SCHEME_KINDS; i++)
+		seen = (uint8_t)(seen + (t->logins[i] > 0));
+	wire_put_u64(b, t->upgraded);
+	wire_put_u64(b, t->failed);
+	wire_put_u64(b, t->outrun);
+	wire_put_u8(b, seen);
+	for (size_t i = 0; i < SCHEME_KINDS; i++) {
+		if (t->logins[i] == 0)
+			continue;
+		wire_put_u8(b, (uint8_t)i);
+		wire_put_u64(b, t->logins[i]);
+	}
+}
+
+static void get_tally(struct wire_reader *r, struct channel_tally *t)
+{
+	*t = (struct channel_tally){.upgraded = wire_get_u64(r)};
+	t->failed = wire_get_u64(r);
+	t->outrun = wire_get_u64(r);
+	for (uint8_t seen = wire_get_u8(r); seen > 0 && !r->failed; seen--) {
+		uint8_t kind = wire_get_u8(r);
+		uint64_t count = wire_get_u64(r);
+		if (kind < SCHEME_KINDS)
+			t->logins[kind] = count;
+		else
+			r->failed = true;
+	}
+}
+
 void channel_put_hello(struct buffer *b, const struct channel_hello *h)
 {
 	size_t place = wire_frame_begin(b, CHANNEL_HELLO);
@@ -11,6 +44,7 @@ void channel_put_hello(struct buffer *b, const struct channel_hello *h)
 	wire_put_u32(b, h->can);
 	wire_put_u64(b, h->needs);
 	wire_put_u64(b, h->epoch);
+	put_tally(b, &h->tally);
 	wire_frame_end(b, place);
 }
 
@@ -22,6 +56,7 @@ bool channel_get_hello(struct span payload, struct channel_hello *h)
 	h->can = wire_get_u32(&r);
 	h->needs = wire_get_u64(&r);
 	h->epoch = wire_get_u64(&r);
+	get_tally(&r, &h->tally);
 	return wire_done(&r);
 }
 

@@ -10,6 +10,7 @@
 #include "base/verdict.h"
 #include "base/wire.h"
 #include "conf/vars.h"
+#include "schemes/scheme.h"
 
 enum channel_type {
 	CHANNEL_HELLO = 1, /* worker -> front: first message, and again when needs change */
@@ -29,6 +30,7 @@ enum channel_ask {
 	CHANNEL_USERDB,	    /* the user entry */
 	CHANNEL_LIST,	    /* all user names */
 	CHANNEL_STORE,	  /* .replacement in the place of .password, both in .scheme; asked once */
+	CHANNEL_CENSUS,	  /* how many stored passwords are of which kind: .fields of the answer */
 	CHANNEL_EXCHANGE, /* a client's message (.password) of the mechanism .scheme, whose
 			     exchange .handle names; the answer is .credential and .tell */
 };
@@ -38,9 +40,16 @@ enum channel_ask_flags {
 	    1 << 0, /* VERIFY: an earlier passdb verified it; only the fields are wanted */
 	ASK_NOPASSWORD = 1 << 1,   /* VERIFY: default_fields said nopassword */
 	ASK_RESOLVE_HOST = 1 << 3, /* a proxy's host is wanted as an address too (hostip) */
-	ASK_REHASH = 1 << 4,	   /* VERIFY: a weak stored hash may be replaced after the answer */
+	ASK_REHASH = 1 << 5,	   /* VERIFY: a weak stored hash may be replaced after the answer */
 	ASK_NO_DUMMY = 1 << 2,	   /* VERIFY: an unknown user need not cost a hash here */
 	ASK_AUTHORIZE = 1 << 4,	   /* EXCHANGE: may he who has proven himself be VAR_USER? */
+};
+
+/* What a worker has counted since it began. */
+struct channel_tally {
+	uint64_t logins[SCHEME_KINDS]; /* good ones, by what was stored */
+	uint64_t upgraded, failed,
+	    outrun; /* by rehash; outrun: another login or change was there */
 };
 
 struct channel_hello {
@@ -49,6 +58,7 @@ struct channel_hello {
 	uint32_t can;	/* enum driver_can of the driver, made whole by the worker */
 	uint64_t needs; /* VAR_BIT()s to send with each question */
 	uint64_t epoch; /* changes when the backend's data did: what was cached of it is old */
+	struct channel_tally tally;
 };
 
 struct channel_question {

@@ -267,8 +267,29 @@ static void note_up_or_down(struct pool *p)
 	}
 }
 
+static void add_tally(struct channel_tally *to, const struct channel_tally *t)
+{
+	for (size_t i = 0; i < SCHEME_KINDS; i++)
+		to->logins[i] += t->logins[i];
+	to->upgraded += t->upgraded;
+	to->failed += t->failed;
+	to->outrun += t->outrun;
+}
+
+struct channel_tally pool_tally(const struct pool *p)
+{
+	struct channel_tally sum = p->past;
+	const struct pool_link *l;
+	TAILQ_FOREACH(l, &p->links, entry)
+	{
+		add_tally(&sum, &l->hello.tally);
+	}
+	return sum;
+}
+
 static void link_unlink(struct pool_link *l)
 {
+	add_tally(&l->pool->past, &l->hello.tally);
 	struct front *f = l->pool->front;
 	for (struct pool_link **at = &f->dirty_links; *at != NULL; at = &(*at)->next_dirty) {
 		if (*at == l) {

@@ -55,6 +55,7 @@ struct pool {
 	uint64_t needs;
 	uint64_t epoch; /* changes when a worker says that the backend's data changed */
 	uint64_t late_answers;
+	struct channel_tally past; /* of workers that are gone */
 	unsigned index;
 };
 
@@ -79,6 +80,9 @@ bool pool_forget_late(struct request *r);
 /* The breaker has opened: nobody waits for this pool any more. */
 void pool_fail(struct pool *p);
 void pool_more(struct request *r, uint32_t count); /* LIST: that many names more */
+
+/* What its workers have counted, as of a second ago. */
+struct channel_tally pool_tally(const struct pool *p);
 
 void pool_flush(struct front *f); /* writes what the turn has put on the channels */
 

@@ -7,6 +7,7 @@
 
 #include "authd/extra-fields.h"
 #include "authd/lookup.h"
+#include "authd/upgrade-status.h"
 #include "authd/protocol-client.h"
 #include "authd/trace.h"
 #include "base/encode.h"
@@ -128,6 +129,17 @@ static void take_list(struct conn *c, struct span args)
 	lookup_list(r);
 }
 
+/* PW-STATUS <id> [stored]: "LIST <id> <passdb> <driver> <what> <scheme> <count>" ..., DONE */
+static void take_pw_status(struct conn *c, struct span args)
+{
+	struct request *r = new_lookup(c, REQUEST_LIST, &args);
+	if (r == NULL)
+		return;
+	r->census = span_eq_str(args, "stored");
+	request_params_done(r);
+	upgrade_status(r);
+}
+
 /* REQUEST <id> <client pid> <client's request id> <cookie> [session_pid=N] [request_auth_token] */
 static void take_request(struct conn *c, struct span args)
 {
@@ -244,6 +256,8 @@ static void take_command(struct conn *c, struct span command, struct span args)
 		take_list(c, args);
 	else if (full && span_eq_str(command, "REQUEST"))
 		take_request(c, args);
+	else if (full && span_eq_str(command, "PW-STATUS"))
+		take_pw_status(c, args);
 	else if (full && span_eq_str(command, "CACHE-FLUSH"))
 		take_cache_command(c, true, args);
 	else if (full && span_eq_str(command, "CACHE-STATUS"))

@@ -12,6 +12,7 @@
 #include "authd/login.h"
 #include "authd/lookup.h"
 #include "authd/passdb.h"
+#include "authd/upgrade-status.h"
 #include "authd/userdb.h"
 #include "base/encode.h"
 #include "base/log.h"
@@ -298,6 +299,9 @@ void request_answered(struct request *r, const struct channel_answer *an)
 		break;
 	case ASKING_LIST:
 		lookup_list_answered(r, an);
+		break;
+	case ASKING_CENSUS:
+		upgrade_status_answered(r, an);
 		break;
 	case ASKING_STORE:
 		passdb_stored(r, an);

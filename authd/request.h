@@ -128,6 +128,7 @@ struct request {
 		ASKING_USERDB,
 		ASKING_LIST,
 		ASKING_STORE,
+		ASKING_CENSUS,
 		ASKING_HELPER, /* of a mechanism: MECH_EXCHANGE */
 	} asking;
 	const struct config_db *existence_db; /* the userdb behind checking_existence */
@@ -161,7 +162,7 @@ struct request {
 
 	/* LIST and REQUEST */
 	struct span mask;
-	bool list_incomplete, list_any;
+	bool list_incomplete, list_any, census;
 	uint32_t list_owed; /* names that were taken and not yet asked for anew */
 	bool after_login;   /* USER: it answers a master's REQUEST */
 	bool token_wanted;

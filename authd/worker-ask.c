@@ -467,7 +467,8 @@ bool asker_ask(struct asker *as, void *state, struct job *job)
 		return true;
 	case CHANNEL_EXCHANGE:
 		return exchange(as, state, job);
-	case CHANNEL_LIST: /* worker-list.c */
+	case CHANNEL_CENSUS: /* worker-census.c */
+	case CHANNEL_LIST:   /* worker-list.c */
 		break;
 	}
 	job_answer(job, VERDICT_INTERNAL, "driver %s cannot do this", as->driver->spec->name);

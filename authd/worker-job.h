@@ -164,10 +164,15 @@ void asker_store(struct asker *as, void *state, struct job *job);
 
 bool rehash_init(struct asker *as, const struct worker_config *wc, struct err *err) MUST_CHECK;
 void rehash_free(struct rehash *re);
+struct channel_tally rehash_tally(const struct rehash *re);
 /* The password was right: counts the login, and decides whether to rehash. */
 void rehash_note(struct asker *as, struct job *job);
 /* In the lane for it, long after the answer. hash_pool: whose memory is used. */
 void rehash_run(struct asker *as, void *state, struct job *job, struct lane_pool *hash_pool);
+
+/* ---- worker-census.c: CENSUS, in a lane ---- */
+
+void asker_census(struct asker *as, void *state, struct job *job);
 
 /* ---- worker-verifier.c: what one mechanism needs, beside the password ---- */
 

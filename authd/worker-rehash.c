@@ -61,6 +61,16 @@ void rehash_note(struct asker *as, struct job *job)
 		      (re->scram && job->more_count == 0 && verifier_is_missing(job));
 }
 
+struct channel_tally rehash_tally(const struct rehash *re)
+{
+	struct channel_tally t = {.upgraded = atomic_load(&re->upgraded),
+	    .failed = atomic_load(&re->failed),
+	    .outrun = atomic_load(&re->outrun)};
+	for (size_t i = 0; i < SCHEME_KINDS; i++)
+		t.logins[i] = atomic_load(&re->logins[i]);
+	return t;
+}
+
 static void complain(struct asker *as, const char *why)
 {
 	struct rehash *re = &as->rehash;

@@ -53,6 +53,7 @@ struct worker {
 	uint32_t slots;
 	uint64_t needs;
 	uint64_t epoch; /* as said in the last HELLO */
+	struct channel_tally tally;
 	int64_t needs_at;
 
 	struct buffer in, out;
@@ -85,8 +86,11 @@ static void say_hello(struct worker *w, bool first)
 	w->needs_at = clock_ms();
 	uint64_t needs = current_needs(w);
 	uint64_t epoch = current_epoch(w);
-	if (!first && needs == w->needs && epoch == w->epoch)
+	struct channel_tally tally = rehash_tally(&w->asker.rehash);
+	if (!first && needs == w->needs && epoch == w->epoch &&
+	    memcmp(&tally, &w->tally, sizeof(tally)) == 0)
 		return;
+	w->tally = tally;
 	w->needs = needs;
 	w->epoch = epoch;
 	unsigned can = w->asker.can;
@@ -98,6 +102,7 @@ static void say_hello(struct worker *w, bool first)
 				       .can = can,
 				       .needs = needs,
 				       .epoch = epoch,
+				       .tally = tally,
 				   });
 }
 
@@ -155,7 +160,8 @@ static void start(struct worker *w, struct job *job)
 	struct lane_pool *lanes = NULL;
 	if (w->driver->lanes != LANES_SHARED)
 		lanes = &w->ask_lanes;
-	if (job->q.ask == CHANNEL_LIST && w->driver->lanes != LANES_PROCESS)
+	bool is_long = job->q.ask == CHANNEL_LIST || job->q.ask == CHANNEL_CENSUS;
+	if (is_long && w->driver->lanes != LANES_PROCESS)
 		lanes = &w->list_lanes;
 	if (job->q.ask == CHANNEL_STORE && lanes == NULL)
 		lanes = &w->list_lanes; /* with a shared state, but may block */
@@ -442,6 +448,8 @@ static void run_one(struct worker *w, void *state, struct job *job)
 {
 	if (job->q.ask == CHANNEL_LIST) {
 		worker_list(w->driver, &w->hub, state, job);
+	} else if (job->q.ask == CHANNEL_CENSUS) {
+		asker_census(&w->asker, state, job);
 	} else if (!job->only_names && !asker_ask(&w->asker, state, job)) {
 		job->outcome = LANE_HASH;
 		return;

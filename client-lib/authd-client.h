@@ -198,6 +198,8 @@ enum authd_status authd_master_request(struct authd_conn *conn, uint32_t client_
     uint32_t client_id, const char *cookie, const struct authd_field *fields, size_t field_count,
     uint32_t *id);
 /* users: NULL-terminated; NULL: all */
+/* The answers are those of a list, each .user one line; see authd_pw_status(). */
+enum authd_status authd_master_pw_status(struct authd_conn *conn, bool stored, uint32_t *id);
 enum authd_status authd_master_cache_flush(
     struct authd_conn *conn, const char *const *users, uint32_t *id);
 /* reset: hits and misses begin anew after this answer */
@@ -274,6 +276,10 @@ enum authd_status authd_lookup_pass(struct authd_link *link, const char *user,
 enum authd_status authd_list(struct authd_link *link, const char *mask,
     const struct authd_field *fields, size_t field_count, int timeout_ms,
     bool (*each)(void *context, const char *user), void *context);
+/* PW-STATUS (authd only): lines "PASSDB DRIVER WHAT SCHEME COUNT"; stored: count what is stored,
+ * too. */
+enum authd_status authd_pw_status(struct authd_link *link, bool stored, int timeout_ms,
+    bool (*each)(void *context, const char *line), void *context);
 /* As authd_master_request(). A refused REQUEST is AUTHD_REFUSED here: the login that it names
  * does not exist, or the lookup failed (the protocol does not tell which). */
 enum authd_status authd_request(struct authd_link *link, uint32_t client_pid, uint32_t client_id,

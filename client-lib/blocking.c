@@ -354,6 +354,20 @@ enum authd_status authd_list(struct authd_link *l, const char *mask,
 	return status;
 }
 
+enum authd_status authd_pw_status(struct authd_link *l, bool stored, int timeout_ms,
+    bool (*each)(void *context, const char *line), void *context)
+{
+	uint32_t id = 0;
+	struct authd_event e;
+	libauthd_link_start(l, timeout_ms);
+	enum authd_status status = finish(l, authd_master_pw_status(l->conn, stored, &id), &id, &e);
+	for (; e.type == AUTHD_EVENT_LIST; status = answer(l, id, &e)) {
+		if (!each(context, e.user))
+			return authd_conn_cancel(l->conn, id);
+	}
+	return status;
+}
+
 enum authd_status authd_request(struct authd_link *l, uint32_t client_pid, uint32_t client_id,
     const char *cookie, const struct authd_field *fields, size_t count, int timeout_ms,
     struct authd_event *e)

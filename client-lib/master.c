@@ -62,6 +62,17 @@ enum authd_status authd_master_list(struct authd_conn *c, const char *mask,
 	return libauthd_commit(c, from, ok, id, LIBAUTHD_LIST, id_out);
 }
 
+enum authd_status authd_master_pw_status(struct authd_conn *c, bool stored, uint32_t *id_out)
+{
+	enum authd_status status = libauthd_may(c, AUTHD_MASTER, NULL, 0, false);
+	if (status != AUTHD_OK)
+		return status;
+	size_t from = libauthd_length(&c->out);
+	uint32_t id = libauthd_begin(c, "PW-STATUS");
+	bool ok = id != 0 && (!stored || libauthd_put_text(&c->out, "\tstored"));
+	return libauthd_commit(c, from, ok, id, LIBAUTHD_LIST, id_out);
+}
+
 enum authd_status authd_master_request(struct authd_conn *c, uint32_t client_pid,
     uint32_t client_id, const char *cookie, const struct authd_field *fields, size_t count,
     uint32_t *id_out)

@@ -278,6 +278,7 @@ def test_rhel_basic_unchanged(pam_d_dovecot, real_user, start_server, tmp_path, 
     monkeypatch.setattr(authserver, "AUTHD", str(program))
     server = start_server(text="!include %s\n" % RHEL)
     name = real_user.pw_name
+    assert "auth_allow_weak_schemes is on, as in Dovecot 2.3" in server.logs()
     assert result(server, name, PASSWORD) == "OK"
     assert result(server, name, WRONG) == "FAIL"
     assert result(server, "nobody-here", WRONG) == "FAIL"

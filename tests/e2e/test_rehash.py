@@ -1,5 +1,6 @@
 """Rehash on login: weak stored passwords become strong ones, in real databases and a file."""
 
+import json
 import os
 import shutil
 import stat
@@ -172,6 +173,34 @@ def test_upgrade(store, server, filled):
         assert secret not in server.logs()
 
 
+def status(server, *more):
+    """{(what, scheme): count} as authctl tells it."""
+    done = proc.run([authserver.AUTHCTL, "-o", "json", "pw", "upgrade-status", "-a", server.path("auth-master"), *more])
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()] if done.stdout.startswith("{") else json.loads(done.stdout)
+    assert {row["passdb"] for row in rows} <= {"1"}
+    return {(row["what"], row["scheme"]): int(row["count"]) for row in rows}
+
+
+def test_upgrade_status(store, server, filled):
+    time.sleep(1.5)  # workers tell what they have counted once a second
+    before = status(server)
+    stored = status(server, "-s")
+    assert stored[("stored", "PLAIN")] == 1 and stored[("stored", "SSHA")] == 1
+    assert stored[("stored", "SHA512-CRYPT")] == 1 and stored[("stored", "CRAM-MD5")] == 1
+    assert ("stored", "(incomplete)") not in stored
+    assert server.login_result("ssha@x", "pencil") == "OK"
+    assert server.login_result("ssha@x", "pen") == "FAIL"
+    proc.wait_for("the new hash", upgraded(store, "ssha@x"))
+    proc.wait_for("the counts", lambda: status(server).get(("upgraded", "-"), 0) == before.get(("upgraded", "-"), 0) + 1)
+    after = status(server, "-s")
+    assert after[("logins", "SSHA")] == before.get(("logins", "SSHA"), 0) + 1
+    assert after[("stored", "SHA512-CRYPT")] == 2 and ("stored", "SSHA") not in after
+    server.kill_workers()
+    proc.wait_for("a new worker", lambda: server.login_result("strong@x", "pencil") == "OK")
+    assert status(server)[("upgraded", "-")] == after[("upgraded", "-")]
+
+
 def test_many_logins_at_once(store, server, filled):
     answers = []
 
@@ -261,7 +290,8 @@ def test_file_survives_kills(file):
         assert set(now) == set(table)
         assert all(p == "{PLAIN}pencil" or p.startswith(NEW) for p in now.values())
         proc.wait_for("a new worker", lambda: server.login_result("u399@x", "pencil") == "OK")
-    assert any(p.startswith(NEW) for p in file.table().values())
+    assert server.login_result("u398@x", "pencil") == "OK"
+    proc.wait_for("a new hash", lambda: file.table()["u398@x"].startswith(NEW))
     after = os.stat(file.path)
     assert (stat.S_IMODE(after.st_mode), after.st_uid, after.st_gid) == (0o640, before.st_uid, before.st_gid)
 
