@@ -185,8 +185,10 @@ static bool prepare(struct test *t)
 	char user[64];
 	bool ok = take_worker_config(t, &err) && confine(t, &err) && load_driver(t, &err);
 	snprintf(user, sizeof(user), "uid %lu", (unsigned long)geteuid());
-	t->report.file =
-	    t->db->spec != NULL && t->db->spec->args == ARGS_FILE ? t->wc->args : t->db->place.file;
+	/* in the form of 2.4 there is no file of the driver's own */
+	bool own =
+	    t->db->spec != NULL && t->db->spec->args == ARGS_FILE && t->db->set->args[0] != '\0';
+	t->report.file = own ? t->wc->args : t->db->place.file;
 	t->report.userdb = t->userdb;
 	t->report.advice = advice;
 	t->report.advice_count = ARRAY_LEN(advice);

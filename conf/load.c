@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "conf/template-parts.h"
-
 struct config_place load_place(const struct conf_node *n)
 {
 	return (struct config_place){n->file, n->line};
@@ -43,15 +41,13 @@ void load_error(struct load *l, struct config_place place, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
-	if (strchr(what, PIPE_MARK) != NULL) /* an expression of 2.4, as it is inside */
-		snprintf(what, sizeof(what), "%s",
-		    arena_cstr(l->arena, template_to_24(l->arena, span_of(what))));
+	const char *shown = arena_cstr(l->arena, template_shown(l->arena, span_of(what)));
 	if (place.file == NULL)
-		text = arena_printf(l->arena, "%s", what).ptr;
+		text = arena_printf(l->arena, "%s", shown).ptr;
 	else if (place.line == 0)
-		text = arena_printf(l->arena, "%s: %s", place.file, what).ptr;
+		text = arena_printf(l->arena, "%s: %s", place.file, shown).ptr;
 	else
-		text = arena_printf(l->arena, "%s:%u: %s", place.file, place.line, what).ptr;
+		text = arena_printf(l->arena, "%s:%u: %s", place.file, place.line, shown).ptr;
 	/* sections that share their settings are checked each for itself */
 	for (size_t i = 0; l->version_24 != NULL && i < l->errors; i++) {
 		if (strcmp(l->problems[i].text, text) == 0)

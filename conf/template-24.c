@@ -257,3 +257,8 @@ struct span template_to_24(struct arena *a, struct span text)
 	buffer_free(&out);
 	return shown;
 }
+
+struct span template_shown(struct arena *a, struct span text)
+{
+	return span_find(text, PIPE_MARK) >= 0 ? template_to_24(a, text) : text;
+}

@@ -38,8 +38,10 @@ struct template *template_parse_with(struct arena *a, struct span text,
  * could stumble over. %{env:NAME} becomes its value. SPAN_NULL and *err.
  */
 struct span template_from_24(struct arena *a, struct span text, struct err *err) MUST_CHECK;
-/* The reverse, to be shown; a text without such expressions stays as it is. */
+/* The reverse, to be shown. */
 struct span template_to_24(struct arena *a, struct span text);
+/* For messages: a text that may be of 2.3, or have such expressions in it. */
+struct span template_shown(struct arena *a, struct span text);
 
 /* What a driver calls its variable %{ldap_multi:...}, which only 2.4 has. */
 #define TEMPLATE_LDAP_MULTI "\2multi"

@@ -248,9 +248,11 @@ static bool check_dn(const char *row, const struct template *t, struct err *err)
 	bool ok = text.ptr == NULL || text.len == 0 ||
 		  ldap_str2dn(arena_cstr(&a, text), &dn, LDAP_DN_FORMAT_LDAPV3) == LDAP_SUCCESS;
 	ldap_dnfree(dn);
+	if (!ok)
+		err_set(err, EX_CONFIG, "ldap: %s: \"%.*s\" is no distinguished name", row,
+		    SPAN_ARG(template_shown(&a, span_of(template_text(t)))));
 	arena_free(&a);
-	return ok || err_set(err, EX_CONFIG, "ldap: %s: \"%s\" is no distinguished name", row,
-			 template_text(t));
+	return ok;
 }
 
 static void *ldap_open_state(const void *settings, struct err *err)

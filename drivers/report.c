@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "conf/template.h"
+
 void driver_step(struct driver_report *r, enum step kind, const char *what, const char *fmt, ...)
 {
 	char text[1024];
@@ -15,7 +17,9 @@ void driver_step(struct driver_report *r, enum step kind, const char *what, cons
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	r->step(r, kind, what, text);
+	struct arena a = {0};
+	r->step(r, kind, what, arena_cstr(&a, template_shown(&a, span_of(text))));
+	arena_free(&a);
 }
 
 void driver_failed(

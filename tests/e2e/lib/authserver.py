@@ -108,6 +108,7 @@ class AuthServer:
 class Authd(AuthServer):
     kind = "authd"
     form_24 = False  # the text is in the form of Dovecot 2.4, whose version must stand first
+    options = ()
 
     def header(self):
         version = "dovecot_config_version = 2.4.1\n" if self.form_24 else ""
@@ -122,7 +123,7 @@ class Authd(AuthServer):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             s.bind(notify)
             s.settimeout(0.2)
-            self.daemon = proc.Daemon([AUTHD, "-c", self.config], self.log,
+            self.daemon = proc.Daemon([AUTHD, *self.options, "-c", self.config], self.log,
                                       env={"NOTIFY_SOCKET": notify})
             self.wait_ready(s)
         os.unlink(notify)
