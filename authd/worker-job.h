@@ -216,13 +216,15 @@ struct lane_hub {
 	pthread_cond_t credit; /* a list got credit, was cancelled, or all stops */
 	pthread_cond_t opened; /* the first lane of a pool has opened its state, or not */
 	struct job *done, **done_end;
+	unsigned done_count; /* that the main thread was not woken for */
+	bool woken;
 	struct buffer frames; /* of lists, to be written before what is in done */
 	int event;	      /* eventfd: readable when done or frames have something */
 	bool stopping;
 	_Atomic uint64_t needs; /* of states that only lanes may touch */
 };
 
-enum { LANE_BATCH_MAX = ASK_MANY_MAX };
+enum { LANE_BATCH_MAX = ASK_MANY_MAX, LANE_LOOK_MS = 1, LANE_QUEUE_LONG = 8 };
 
 struct lane_pool {
 	struct lane_hub *hub;

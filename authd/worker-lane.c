@@ -26,7 +26,9 @@ enum {
 	STOP_WAIT_S = 2,
 	REOPEN_MS = 1000,
 	NEEDS_MS = 1000,
-	SLOW_MS = 5
+	SLOW_MS = 5,
+	QUICK_MS = 1,
+	DONE_TOGETHER = 8
 };
 
 bool lane_hub_init(struct lane_hub *h, struct err *err)
@@ -68,15 +70,21 @@ void lane_wake(struct lane_hub *h)
 
 /* ---- with the hub's lock held ---- */
 
-static void finish(struct lane_hub *h, struct job *job)
+/*
+ * The main thread takes all that is there when it comes. It is woken for the
+ * first that is done, or for a few while the queue is long and its questions
+ * are quick. It looks by itself each LANE_LOOK_MS then: only it puts jobs into
+ * the worker, so it knows before it sleeps that a queue can be long.
+ */
+static void finish(struct lane_hub *h, struct job *job, bool more_soon)
 {
-	/* the main thread takes all that is there when it comes: one wake-up is enough */
-	bool first = h->done == NULL;
 	job->next = NULL;
 	*h->done_end = job;
 	h->done_end = &job->next;
-	if (first)
-		lane_wake(h);
+	if (h->woken || (more_soon && ++h->done_count < DONE_TOGETHER))
+		return;
+	h->woken = true;
+	lane_wake(h);
 }
 
 static void unlink_job(struct lane_pool *p, struct job **link)
@@ -133,7 +141,7 @@ static void enqueue(struct lane_pool *p, struct job *job)
 				link = &(*link)->next;
 			unlink_job(p, link);
 			job_answer(job, VERDICT_INTERNAL, "cannot start a thread: %s", strerror(e));
-			finish(p->hub, job);
+			finish(p->hub, job, false);
 			return;
 		}
 	}
@@ -146,8 +154,8 @@ struct lane {
 	struct lane_pool *pool;
 	unsigned number;
 	void *state;
-	struct err err; /* why there is no state */
-	bool slow;	/* the last call took long */
+	struct err err;	  /* why there is no state */
+	bool slow, quick; /* the last call took long, or next to no time */
 	int64_t opened_at, needs_at;
 };
 
@@ -209,6 +217,7 @@ static void lane_run(struct lane *l, struct job *const *jobs, size_t count)
 		p->run(p->ctx, l->state, left, n);
 	int64_t now = clock_ms();
 	l->slow = now - began >= SLOW_MS;
+	l->quick = now - began <= QUICK_MS;
 	lane_publish_needs(l, now);
 }
 
@@ -267,13 +276,14 @@ static void lane_step(struct lane *l)
 	p->memory_used -= memory;
 	if (memory > 0)
 		pthread_cond_broadcast(&p->work);
+	bool more_soon = l->quick && p->queued >= LANE_QUEUE_LONG;
 	for (size_t i = 0; i < count; i++) {
 		if (jobs[i]->outcome == LANE_HASH)
 			enqueue(p->hash_pool, jobs[i]);
 		else if (jobs[i]->outcome == LANE_NAMES)
 			enqueue(p->names_pool, jobs[i]);
 		else
-			finish(p->hub, jobs[i]);
+			finish(p->hub, jobs[i], more_soon);
 	}
 }
 
@@ -397,6 +407,8 @@ struct job *lane_take_done(struct lane_hub *h, struct buffer *frames)
 	struct job *done = h->done;
 	h->done = NULL;
 	h->done_end = &h->done;
+	h->woken = false;
+	h->done_count = 0;
 	if (h->frames.len > 0) {
 		buffer_append(frames, buffer_span(&h->frames));
 		buffer_consume(&h->frames, h->frames.len);

@@ -375,9 +375,13 @@ static void loop(struct worker *w)
 			    (short)((is_full(w) ? 0 : POLLIN) | (w->out.len > 0 ? POLLOUT : 0))},
 		    {.fd = w->hub.event, .events = POLLIN},
 		};
-		if (poll(p, ARRAY_LEN(p), (int)wait) < 0 && errno != EINTR)
+		/* lanes do not wake this thread for each answer while their queue is long */
+		if (w->jobs.count > LANE_QUEUE_LONG)
+			wait = LANE_LOOK_MS;
+		int n = poll(p, ARRAY_LEN(p), (int)wait);
+		if (n < 0 && errno != EINTR)
 			mem_panic("poll");
-		lanes_are_done = p[2].revents != 0;
+		lanes_are_done = p[2].revents != 0 || n == 0;
 		if (p[0].revents != 0)
 			read_control(w);
 		if ((p[1].revents & POLLIN) != 0)
