@@ -17,12 +17,13 @@
 
 enum {
 	CONNECT_MS = 5000,
-	STEP_MS = 10000,      /* one answer */
-	PROBE_MS = 2000,      /* of a server that failed before, or of an idle connection */
-	HASTE_MS = 200,	      /* no connection is begun with less than this left */
-	FAIR_MS = 1000,	      /* less patience than this proves nothing about the server */
-	IDLE_MS = 30000,      /* then the connection is tried before it is used */
-	MESSAGE_MAX = 4 << 20 /* one entry */
+	STEP_MS = 10000,       /* one answer */
+	PROBE_MS = 2000,       /* of a server that failed before, or of an idle connection */
+	HASTE_MS = 200,	       /* no connection is begun with less than this left */
+	FAIR_MS = 1000,	       /* less patience than this proves nothing about the server */
+	IDLE_MS = 30000,       /* then the connection is tried before it is used */
+	MESSAGE_MAX = 4 << 20, /* one entry */
+	SMALL_WRITE = 8192,
 };
 
 const char *ldap_conn_uri(const struct ldap_conn *c)
@@ -35,6 +36,7 @@ void ldap_conn_close(struct ldap_conn *c)
 	if (c->ld != NULL)
 		ldap_unbind_ext(c->ld, NULL, NULL);
 	c->ld = NULL;
+	c->ahead_at = c->ahead_end = 0;
 }
 
 /* How long a step may take: with another server at hand, half of what is left is for that one. */
@@ -143,6 +145,9 @@ static int limit_remove(Sockbuf_IO_Desc *d)
 
 static int limit_ctrl(Sockbuf_IO_Desc *d, int what, void *arg)
 {
+	const struct ldap_conn *c = d->sbiod_pvt;
+	if (what == LBER_SB_OPT_DATA_READY && c->ahead_at < c->ahead_end)
+		return 1;
 	return LBER_SBIOD_CTRL_NEXT(d, what, arg);
 }
 
@@ -163,14 +168,35 @@ static bool wait_until(Sockbuf_IO_Desc *d, short events)
 	}
 }
 
+/* libldap reads a message in bits of a few bytes: the system is asked once for all that is there.
+ */
 static ber_slen_t limit_read(Sockbuf_IO_Desc *d, void *buf, ber_len_t len)
 {
-	return wait_until(d, POLLIN) ? LBER_SBIOD_READ_NEXT(d, buf, len) : -1;
+	struct ldap_conn *c = d->sbiod_pvt;
+	if (c->ahead_at == c->ahead_end) {
+		if (!wait_until(d, POLLIN))
+			return -1;
+		ber_slen_t n = LBER_SBIOD_READ_NEXT(d, c->ahead, sizeof(c->ahead));
+		if (n <= 0)
+			return n;
+		c->ahead_at = 0;
+		c->ahead_end = (size_t)n;
+	}
+	size_t n = c->ahead_end - c->ahead_at;
+	if (n > len)
+		n = len;
+	memcpy(buf, c->ahead + c->ahead_at, n);
+	mem_wipe(c->ahead + c->ahead_at, n);
+	c->ahead_at += n;
+	return (ber_slen_t)n;
 }
 
+/* What is small fits into the socket's buffer, for nothing else is under way. */
 static ber_slen_t limit_write(Sockbuf_IO_Desc *d, void *buf, ber_len_t len)
 {
-	return wait_until(d, POLLOUT) ? LBER_SBIOD_WRITE_NEXT(d, buf, len) : -1;
+	if (len > SMALL_WRITE && !wait_until(d, POLLOUT))
+		return -1;
+	return LBER_SBIOD_WRITE_NEXT(d, buf, len);
 }
 
 static int add_limit(LDAP *ld UNUSED, Sockbuf *sb, LDAPURLDesc *srv UNUSED,
@@ -322,7 +348,7 @@ static bool is_usable(struct ldap_conn *c, int64_t deadline_ms)
 	if (c->ld == NULL || !ldap_servers_is_good(c->servers, c->server))
 		return false;
 	ldap_get_option(c->ld, LDAP_OPT_DESC, &p.fd);
-	if (p.fd < 0 || poll(&p, 1, 0) != 0)
+	if (p.fd < 0 || c->ahead_at < c->ahead_end || poll(&p, 1, 0) != 0)
 		return false; /* nothing was asked: this is the server's goodbye */
 	return clock_ms() - c->used_ms < IDLE_MS || root_dse_answers(c, deadline_ms);
 }
