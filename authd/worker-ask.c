@@ -14,8 +14,6 @@
 #include "base/wheel.h"
 #include "drivers/exchange.h"
 
-enum { SAMPLE_EVERY = 16 };
-
 void job_answer(struct job *job, enum verdict verdict, const char *fmt, ...)
 {
 	char text[sizeof(((struct err *)0)->text)];
@@ -51,49 +49,6 @@ void asker_free(struct asker *as)
 		arena_free(&as->kinds[i].arena);
 	pthread_mutex_destroy(&as->kinds_lock);
 	rehash_free(&as->rehash);
-}
-
-/* ---- what hashes the users here have ---- */
-
-static void note_kind(struct asker *as, const struct scheme_hash *h)
-{
-	pthread_mutex_lock(&as->kinds_lock);
-	struct hash_kind *k = &as->kinds[0];
-	for (size_t i = 0; i < ARRAY_LEN(as->kinds); i++) {
-		if (as->kinds[i].scheme == h->scheme) {
-			k = &as->kinds[i];
-			break;
-		}
-		if (as->kinds[i].seen < k->seen)
-			k = &as->kinds[i];
-	}
-	if (k->scheme != h->scheme)
-		k->seen = 0;
-	if (k->seen++ % SAMPLE_EVERY == 0) {
-		arena_reset(&k->arena);
-		k->scheme = h->scheme;
-		k->sample = *h;
-		k->sample.raw = secret_dup(&k->arena, h->raw);
-	}
-	pthread_mutex_unlock(&as->kinds_lock);
-}
-
-static bool dummy_hash(struct asker *as, struct job *job)
-{
-	struct scheme_hash like;
-	const struct hash_kind *k = &as->kinds[0];
-	pthread_mutex_lock(&as->kinds_lock);
-	for (size_t i = 1; i < ARRAY_LEN(as->kinds); i++) {
-		if (as->kinds[i].seen > k->seen)
-			k = &as->kinds[i];
-	}
-	bool known = k->seen > 0;
-	if (known) {
-		like = k->sample;
-		like.raw = secret_dup(&job->arena, k->sample.raw);
-	}
-	pthread_mutex_unlock(&as->kinds_lock);
-	return scheme_dummy(known ? &like : NULL, &job->arena, &job->hash);
 }
 
 /* ---- asking the driver ---- */
@@ -309,7 +264,7 @@ void asker_hash(struct asker *as, struct job *job)
 	}
 	bool compared = v == VERDICT_OK || v == VERDICT_MISMATCH;
 	if (compared)
-		note_kind(as, &job->hash);
+		asker_note_kind(as, &job->hash);
 	if (v == VERDICT_OK)
 		rehash_note(as, job);
 	asker_answer(job, compared ? v : VERDICT_INTERNAL);
@@ -358,7 +313,7 @@ static bool hash_here_or_later(struct asker *as, struct job *job)
 static bool unknown_user(struct asker *as, struct job *job)
 {
 	bool owed = secret_is_set(job->q.password) && (job->q.flags & ASK_NO_DUMMY) == 0;
-	if (owed && dummy_hash(as, job)) {
+	if (owed && asker_dummy_hash(as, job)) {
 		job->dummy = true;
 		return hash_here_or_later(as, job);
 	}
@@ -424,6 +379,7 @@ static bool userdb(struct asker *as, void *state, struct job *job)
 	enum verdict v = asker_driver(as, state, job, ASK_USERDB);
 	fields_remove(&job->ask.entry.fields, "password");
 	fields_remove(&job->ask.entry.fields, "password_noscheme");
+	verifiers_take(job);
 	asker_answer(job, v);
 	return true;
 }

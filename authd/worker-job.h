@@ -186,6 +186,12 @@ bool verifier_is_missing(struct job *job);
 struct secret verifier_make(
     struct secret password, struct secret stored, struct arena *a, struct err *err);
 
+/* ---- worker-dummy.c: what hashes the users here have ---- */
+
+void asker_note_kind(struct asker *as, const struct scheme_hash *h);
+/* Such a hash, without anybody's digest, as job->hash. */
+bool asker_dummy_hash(struct asker *as, struct job *job) MUST_CHECK;
+
 /* ---- inside of worker-ask.c, for worker-store.c and worker-credential.c ---- */
 
 enum verdict asker_driver(
