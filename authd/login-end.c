@@ -78,11 +78,19 @@ void login_end_failure(struct request *r, enum verdict v)
 	delay_failure(r);
 }
 
+/* What the passdbs told of a user who has not proven yet that he is this one is not for him. */
+static void forget_what_was_shown(struct request *r)
+{
+	if (r->computes && !r->mech_is_done)
+		passdb_roll_back(r, &r->before);
+}
+
 void login_refuse_now(struct request *r, enum reply_code code, const char *reason)
 {
 	r->verdict = VERDICT_MISMATCH;
 	r->code = code;
 	r->reason = span_of(reason);
+	forget_what_was_shown(r);
 	/* what a passdb presets is not for those whom it has not let in */
 	r->fields = fields_in(&r->arena);
 	request_forget_id(r);
@@ -109,6 +117,7 @@ static const char *failure_source(struct request *r)
 void login_end_refused(struct request *r, const char *why)
 {
 	const char *source = login_mech_source(r);
+	forget_what_was_shown(r);
 	auth_log_failure(r, failure_source(r), span_of(why));
 	request_path_add(r, source, VERDICT_MISMATCH);
 	login_end_failure(r, VERDICT_MISMATCH);
@@ -159,8 +168,7 @@ void login_end_by_mechanism(struct request *r)
 		login_end_internal(r);
 		return;
 	}
-	if (r->computes)
-		passdb_roll_back(r, &r->before);
+	forget_what_was_shown(r);
 	if (!by_verdict) {
 		login_end_refused(r, r->io.why != NULL ? r->io.why : "invalid input");
 	} else if (r->computes) {

@@ -55,6 +55,7 @@ def start(text=TEXT, listeners=authserver.STANDARD):
     with open(server.passwd, "a") as f:
         f.write("alice:{PLAIN}%s\nover:{PLAIN}%s::::::nologin=y reason=secret\n" % (SECRET, SECRET))
         f.write("denied:{PLAIN}%s\n" % SECRET)
+        f.write("alias:{PLAIN}%s::::::user=alice host=192.0.2.1\n" % SECRET)
         f.write("rose@a.example:{DIGEST-MD5}%s\n"
                 % hashlib.md5(b"rose:a.example:" + SECRET.encode()).hexdigest())
         f.write("cert:::::::nopassword=y\n")
@@ -256,9 +257,21 @@ def test_all_refusals_look_the_same(computing, attempt):
     with the right password; one whose password is stored in another form."""
     with computing.client() as c:
         wrong = told(attempt(c, "alice", "wrong"), "alice")
-        for user in ("over", "nobody-here", "denied", "tim"):
+        for user in ("over", "alias", "nobody-here", "denied", "tim"):
             assert told(attempt(c, user, users.PASSWORDS.get(user, SECRET if user == "denied" else
                                                              "wrong")), user) == wrong, user
+
+
+@pytest.mark.authd_only("dovecot-auth refuses some at once")
+@pytest.mark.parametrize("last", [b64("c=biws\0"), b64("x"), "!"], ids=["nul", "broken", "base64"])
+def test_an_answer_that_makes_no_sense_tells_nothing(computing, last):
+    seen = []
+    with computing.client() as c:
+        for user in ("alice", "over", "alias", "nobody-here", "denied"):
+            id = c.start("SCRAM-SHA-256", resp=b64(Scram("SHA-256", user, "x").first()))
+            assert c.reply_to(id).cmd == "CONT"
+            seen.append(told(c.cont(id, last), user))
+    assert seen[1:] == seen[:1] * 4
 
 
 @pytest.mark.authd_only("dovecot-auth's salt is random where the password is stored as plaintext")
