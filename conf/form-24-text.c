@@ -130,23 +130,25 @@ static void put_item(
 		form_24_put_field(out, n->key, inside);
 }
 
+/* Is it one of these blocks? names: short ones first; around the section only the last, whole one.
+ */
+static bool is_block(const struct conf_node *n, const char *const *names, bool inside)
+{
+	for (; n->section && *names != NULL; names++) {
+		if (strcmp(*names, n->key) == 0)
+			return inside || names[1] == NULL;
+	}
+	return false;
+}
+
 struct span form_24_fields(struct form_24 *f, const char *const *names, bool attributes)
 {
 	struct buffer out = {0};
 	bool any = false;
-	for (size_t scope = 0; !any && scope < ARRAY_LEN(f->scopes); scope++) {
-		const struct conf_node *s =
-		    f->scopes[scope] != NULL ? f->scopes[scope]->first : NULL;
+	for (size_t i = 0; !any && i < ARRAY_LEN(f->scopes); i++) {
+		const struct conf_node *s = f->scopes[i] != NULL ? f->scopes[i]->first : NULL;
 		for (; s != NULL; s = s->next) {
-			/* around the section only the whole name, the last one, counts */
-			const char *const *name = scope == 0 ? names : NULL;
-			while (name != NULL && *name != NULL && strcmp(*name, s->key) != 0)
-				name++;
-			size_t last = 0;
-			while (names[last + 1] != NULL)
-				last++;
-			bool here = name != NULL ? *name != NULL : strcmp(s->key, names[last]) == 0;
-			if (!s->section || !here)
+			if (!is_block(s, names, i == 0))
 				continue;
 			any = true;
 			for (const struct conf_node *n = s->first; n != NULL; n = n->next)

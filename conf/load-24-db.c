@@ -125,11 +125,11 @@ static const struct driver_spec *driver_with(const struct load *l, const struct 
 	return NULL;
 }
 
-bool load_24_is_of_driver(const struct load *l, const struct conf_node *n)
+bool load_24_is_of_driver(struct load *l, const struct conf_node *n)
 {
 	static const char *const fields[] = {
 	    "passdb_fields", "userdb_fields", "userdb_ldap_iterate_fields"};
-	struct form_24 f = {.l = (struct load *)l, .prefix = ""};
+	struct form_24 f = {.l = l, .prefix = ""};
 	if (driver_with(l, n) != NULL)
 		return true;
 	if (n->section)
@@ -218,7 +218,7 @@ static void check_known(struct form_24 *f, struct conf_node *n)
 		load_error(l, load_place(n),
 		    "args is of Dovecot 2.3's form: driver %s has settings of their own here "
 		    "(authd-%s(5))",
-		    f->driver, strcmp(f->driver, "passwd-file") == 0 ? "passwd-file" : f->driver);
+		    f->driver, f->driver);
 	else if (other != NULL && other != f->spec)
 		load_error(l, load_place(n), "\"%s\" is of driver %s, this section's driver is %s",
 		    load_full_name(l, n), other->name, f->driver);

@@ -123,7 +123,7 @@ void load_24_db(struct load *l, struct conf_node *parent, const struct conf_node
 /* When all databases are known: which share their settings, and the text of each. */
 void load_24_finish(struct load *l);
 /* Is it one of a driver's or a database's settings, or a block of them? */
-bool load_24_is_of_driver(const struct load *l, const struct conf_node *n);
+bool load_24_is_of_driver(struct load *l, const struct conf_node *n);
 /* Reports what is not known in such a block. */
 void load_24_check_block(struct load *l, const struct conf_node *block);
 /* The nearest such name. */

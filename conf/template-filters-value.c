@@ -114,18 +114,12 @@ static bool run_substr(struct pipe_state *p, const struct pipe_step *s)
 	return true;
 }
 
-/* The first bits, moved to the right end of as few bytes as hold them. */
 static struct span first_bits(struct pipe_state *p, size_t bits)
 {
-	size_t keep = (bits + 7) / 8;
-	if (bits >= p->value.len * 8)
-		return p->value;
-	struct span out = arena_dup(p->arena, span_first(p->value, keep));
-	uint8_t *b = (uint8_t *)(uintptr_t)out.ptr;
-	unsigned shift = (unsigned)(keep * 8 - bits);
-	for (size_t i = keep; shift > 0 && i-- > 0;)
-		b[i] = (uint8_t)(((i > 0 ? (unsigned)b[i - 1] << 8 : 0) | b[i]) >> shift);
-	return out;
+	uint8_t *bytes = arena_alloc(p->arena, p->value.len + 1);
+	if (p->value.len > 0)
+		memcpy(bytes, p->value.ptr, p->value.len);
+	return span_make(bytes, template_truncate_bits(bytes, p->value.len, bits));
 }
 
 static bool run_truncate(struct pipe_state *p, const struct pipe_step *s)

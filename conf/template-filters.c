@@ -321,15 +321,23 @@ bool pipe_step_prepare(struct arena *a, struct pipe_step *s, bool first, struct 
 
 /* ---- running ---- */
 
+/* What a filter puts in of a request ends "only what was written"; the first ones see to it. */
+static void taint(struct pipe_state *p, const struct pipe_step *s)
+{
+	for (size_t i = 0; !s->filter->first && i < s->count; i++)
+		p->literal = p->literal && filter_is_literal(&s->args[i]);
+}
+
 static void run_steps(struct pipe_state *p, const struct part_pipe *pipe)
 {
 	for (size_t i = 0; i < pipe->count; i++) {
 		const struct pipe_step *s = &pipe->steps[i];
-		bool ready =
-		    p->set || (i == 0 && s->filter->first) || s->filter->run == run_default;
-		if (ready && (p->err->code == 0 || s->filter->run == run_default) &&
-		    s->filter->run(p, s))
+		bool mends = s->filter->run == run_default;
+		bool ready = mends || (p->err->code == 0 && (p->set || s->first));
+		if (ready && s->filter->run(p, s)) {
+			taint(p, s);
 			continue;
+		}
 		p->set = false;
 		if (p->err->code == 0)
 			(void)filter_failed(p, "there is no value");

@@ -86,10 +86,9 @@ static size_t size_of(const struct part_hash *h, struct span salt, struct span v
 	return sizeof(size);
 }
 
-/* Keeps the first bits, moved to the right end of as few bytes as hold them. */
-static size_t truncate_bits(uint8_t *bytes, size_t len, unsigned bits)
+size_t template_truncate_bits(uint8_t *bytes, size_t len, size_t bits)
 {
-	if (bits == 0 || bits >= len * 8)
+	if (bits >= len * 8)
 		return len;
 	size_t keep = (bits + 7) / 8;
 	unsigned shift = (unsigned)(keep * 8 - bits);
@@ -128,7 +127,9 @@ struct span hash_run(
 	default:
 		len = digest(h, salt, value, a, out);
 	}
-	struct span bytes = span_make(out, truncate_bits(out, len, h->truncate_bits));
+	if (h->truncate_bits > 0)
+		len = template_truncate_bits(out, len, h->truncate_bits);
+	struct span bytes = span_make(out, len);
 	switch (h->format) {
 	case HASH_HEX_UPPER:
 		return hex_upper(a, bytes);

@@ -118,6 +118,8 @@ struct part_hash {
 	struct template_part of; /* what is hashed */
 };
 
+/* Keeps the first bits, moved to the right end of as few bytes as hold them: their number. */
+size_t template_truncate_bits(uint8_t *bytes, size_t len, size_t bits);
 const struct hash_method *hash_method_find(struct span name);
 const char *hash_method_name(size_t i); /* NULL after the last */
 /* sets what the method does unless told otherwise; pkcs5 salts with the variable's name */

@@ -74,6 +74,14 @@ static bool take_number(struct template_parser *p, struct pipe_arg *arg)
 	return true;
 }
 
+static bool unknown(
+    struct template_parser *p, size_t start, const char *kind, struct span name, const char *near)
+{
+	const char *hint = near != NULL ? ", did you mean " : "", *quote = near != NULL ? "\"" : "";
+	return tparse_fail(p, start, "unknown %s \"%.*s\"%s%s%s%s%s", kind, SPAN_ARG(name), hint,
+	    quote, near != NULL ? near : "", quote, near != NULL ? "?" : "");
+}
+
 /* ---- variables and providers ---- */
 
 static void set_fixed(struct template_part *part, struct span text)
@@ -132,9 +140,7 @@ static bool unknown_provider(struct template_parser *p, size_t start, struct spa
 			    SPAN_ARG(provider));
 	}
 	const char *near = nearest_name(provider, names, ARRAY_LEN(names));
-	return tparse_fail(p, start, "unknown provider \"%.*s\"%s%s%s", SPAN_ARG(provider),
-	    near != NULL ? ", did you mean \"" : "", near != NULL ? near : "",
-	    near != NULL ? "\"?" : "");
+	return unknown(p, start, "provider", provider, near);
 }
 
 static bool parse_provider(struct template_parser *p, struct template_part *part, size_t start,
@@ -169,9 +175,7 @@ static bool unknown_name(struct template_parser *p, size_t start, struct span na
 	for (size_t i = 0; pipe_filter_name(i) != NULL && n < ARRAY_LEN(names); i++)
 		names[n++] = pipe_filter_name(i);
 	const char *near = nearest_name(name, names, n);
-	return tparse_fail(p, start, "unknown variable \"%.*s\"%s%s%s", SPAN_ARG(name),
-	    near != NULL ? ", did you mean \"" : "", near != NULL ? near : "",
-	    near != NULL ? "\"?" : "");
+	return unknown(p, start, "variable", name, near);
 }
 
 static bool parse_variable(
@@ -252,7 +256,8 @@ static bool parse_args(struct template_parser *p, struct pipe_step *s)
 static struct pipe_step *add_step(struct part_pipe *pipe, const char *filter)
 {
 	struct pipe_step *s = &pipe->steps[pipe->count++];
-	*s = (struct pipe_step){.filter = pipe_filter_find(span_of(filter))};
+	*s = (struct pipe_step){
+	    .filter = pipe_filter_find(span_of(filter)), .first = pipe->count == 1};
 	return s;
 }
 
@@ -318,9 +323,7 @@ static bool unknown_filter(struct template_parser *p, size_t start, struct span 
 	while (n < ARRAY_LEN(names) && (names[n] = pipe_filter_name(n)) != NULL)
 		n++;
 	const char *near = nearest_name(name, names, n);
-	return tparse_fail(p, start, "unknown filter \"%.*s\"%s%s%s", SPAN_ARG(name),
-	    near != NULL ? ", did you mean \"" : "", near != NULL ? near : "",
-	    near != NULL ? "\"?" : "");
+	return unknown(p, start, "filter", name, near);
 }
 
 static bool parse_filter(struct template_parser *p, struct part_pipe *pipe)

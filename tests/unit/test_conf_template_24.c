@@ -250,6 +250,10 @@ static void test_escaping(void **state)
 	check_as("%{protocol | if('eq', 'hello', '(x)', '(y)') | safe}", true, "(x)");
 	check_as("%{protocol | if('eq', 'hello', login_user, '(y)') | safe}", true, "a\\(b\\,c");
 	check_as("%{passdb:missing | default('(x)') | safe}", true, "(x)");
+	check_as("%{literal('x') | regexp('x', login_user) | safe}", true, "a\\(b\\,c");
+	check_as("%{literal('(') | concat(login_user) | safe}", true, "\\(a\\(b\\,c");
+	check_as("%{literal('(') | lfill(6, login_user) | safe}", true, "a\\(b\\,c\\(");
+	check_as("%{login_user | default('(') | safe}", true, "a\\(b\\,c");
 	check_as("%{concat('(', login_user) | ldap_dn}", true, "\\(a\\(b\\,c");
 	check_as("dc=%{local_name | ldap_dn}", true, "dc=test,dc=dovecot,dc=org");
 	check_as("dc=%{local_name | ldap_dn | safe}", true, "dc=test,dc=dovecot,dc=org");
