@@ -4,12 +4,14 @@ import imaplib
 import os
 import poplib
 import smtplib
+import socket
 import ssl
 import subprocess
+import threading
 
 import pytest
 
-from lib import authserver, maildovecot, postfix, proc, users
+from lib import authproto, authserver, maildovecot, postfix, proc, users
 
 pytestmark = pytest.mark.authd_only("Dovecot's own auth is not what is tested here")
 MECHS = ("plain cram-md5 digest-md5 scram-sha-1 scram-sha-256 scram-sha-512 scram-sha-256-plus "
@@ -212,3 +214,86 @@ def test_external_through_dovecot_with_a_client_certificate(imap):
     with tls_session(imap, False) as c:
         with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
             c.authenticate("EXTERNAL", lambda challenge: b"")
+
+
+class BindingSmtp(threading.Thread):
+    """An SMTP server as Dovecot 2.4's submission-login is one: TLS ends here, and the server in its
+    auth's seat is told the channel binding when it asks."""
+
+    def __init__(self, where, path):
+        super().__init__(daemon=True)
+        self.path, self.result, self.types = path, None, []
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(os.path.join(where, "server.pem"), os.path.join(where, "server.key"))
+        self.context.maximum_version = ssl.TLSVersion.TLSv1_2  # Python knows tls-unique only
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener.settimeout(30)
+        self.port = self.listener.getsockname()[1]
+
+    def run(self):
+        with self.listener, self.listener.accept()[0] as plain:
+            plain.settimeout(30)
+            plain.sendall(b"220 mail.example.com\r\n")
+            while self.line(plain) != "STARTTLS":  # EHLO
+                plain.sendall(b"250-mail.example.com\r\n250 STARTTLS\r\n")
+            plain.sendall(b"220 go\r\n")
+            with self.context.wrap_socket(plain, server_side=True) as tls:
+                words = self.line(tls).split()
+                while words and words[0] != "AUTH":
+                    tls.sendall(b"250-mail.example.com\r\n250 AUTH SCRAM-SHA-256-PLUS\r\n")
+                    words = self.line(tls).split()
+                self.auth(tls, words)
+                if self.line(tls) == "QUIT":
+                    tls.sendall(b"221 bye\r\n")
+                    tls.unwrap()
+
+    @staticmethod
+    def line(s):
+        text = b""
+        while not text.endswith(b"\n"):
+            byte = s.recv(1)
+            if not byte:
+                break
+            text += byte
+        return text.decode().strip()
+
+    def auth(self, tls, words):
+        with authproto.AuthClient(self.path, minor=4) as c:
+            id = c.start(words[1], "secured=tls", "final-resp-ok", service="submission",
+                         resp=words[2] if len(words) > 2 else None)
+            while True:
+                reply = c.reply_to(id)
+                if reply.cmd != "CONT":
+                    break
+                if reply.args[0] == "#":
+                    self.types.append(reply.get("channel_binding"))
+                    binding = authproto.b64(tls.get_channel_binding("tls-unique"))
+                    c.raw("CONT\t%d\t#\tchannel_binding=%s\n" % (id, binding))
+                    continue
+                tls.sendall(b"334 " + reply.args[0].encode() + b"\r\n")
+                c.raw("CONT\t%d\t%s\n" % (id, self.line(tls)))
+        if reply.cmd == "OK" and reply.has("resp"):
+            tls.sendall(b"334 " + reply.get("resp").encode() + b"\r\n")
+            self.line(tls)
+        self.result = reply
+        tls.sendall(b"235 ok\r\n" if reply.cmd == "OK" else b"535 no\r\n")
+
+
+@pytest.mark.parametrize("password, wanted", [(SECRET, "OK"), (users.WRONG, "FAIL")])
+def test_gsasl_with_channel_binding(password, wanted):
+    where = proc.new_dir("b")
+    certificate(where, "server")
+    server = new_server([authserver.Listener("typed", extra="    type = auth\n")])
+    try:
+        bridge = BindingSmtp(where, server.path("typed"))
+        bridge.start()
+        made = subprocess.run(
+            ["gsasl", "--smtp", "--starttls", "--connect=127.0.0.1:%d" % bridge.port, "-m", "SCRAM-SHA-256-PLUS",
+             "-a", USER, "-p", password, "--x509-ca-file="],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        bridge.join(30)
+        said = made.stdout.decode(errors="replace")
+        assert bridge.types == ["tls-unique"], said
+        assert bridge.result.cmd == wanted and (made.returncode == 0) == (wanted == "OK"), said
+    finally:
+        server.stop()
