@@ -123,6 +123,8 @@ static void list_next(struct request *r)
 		ask_backend(r, r->db->pool, CHANNEL_LIST, 0, NULL);
 		return;
 	}
+	if (!r->list_any)
+		log_error("users cannot be listed: no userdb has a driver that can do that");
 	end(r, r->list_any && !r->list_incomplete ? VERDICT_OK : VERDICT_INTERNAL);
 }
 

@@ -104,7 +104,6 @@ class Adapter:
     name = None  # in the tests' names
     driver = None  # as in authd.conf
     args = ""  # of passdb and userdb; "@dir@" is a directory that workers can read
-    userdb_driver = None  # where another one than driver stands in userdb {}
     userdb_args = None  # where they are not those of the passdb
     cannot = {}  # {a word of FEATURES: why}
     twice = b"last"  # which of a field's two values counts: b"first" or b"last"
@@ -147,9 +146,8 @@ class Adapter:
                 and (user.what not in FEATURES or user.what == "credential" or self.can(user.what)))
 
     def section(self, kind, driver=None, args=None):
-        if kind == "userdb":
-            driver, args = driver or self.userdb_driver, self.userdb_args if args is None else args
-        text = args if args is not None else self.args
+        own = self.userdb_args if kind == "userdb" and self.userdb_args is not None else self.args
+        text = args if args is not None else own
         return "%s {\n  driver = %s\n%s%s}\n" % (
             kind, driver or self.driver, "  args = %s\n" % text if text else "", self.section_lines)
 
