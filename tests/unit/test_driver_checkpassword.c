@@ -135,6 +135,11 @@ static void test_exit_codes(void **state)
 		assert_int_equal(judge(k, lookups[i], 111, ""), VERDICT_INTERNAL);
 	}
 	struct question *q = question(k, ASK_VERIFY);
+	q->backend = BACKEND_ANSWERS;
+	assert_int_equal(checkpassword_verdict(q, true, 2, SPAN_LIT("")), VERDICT_INTERNAL);
+	assert_int_equal(q->backend, BACKEND_ANSWERS);
+	assert_int_equal(checkpassword_verdict(q, true, 111, SPAN_LIT("")), VERDICT_INTERNAL);
+	assert_int_equal(q->backend, BACKEND_AWAY);
 	assert_int_equal(checkpassword_verdict(q, false, 9, SPAN_LIT("user=a")), VERDICT_INTERNAL);
 }
 

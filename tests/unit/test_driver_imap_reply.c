@@ -4,13 +4,25 @@
 #include "drivers/imap-reply.c" /* part of the module, not of the library */
 #include "drivers/imap.h"
 
-static enum verdict judge(const char *line)
+static struct imap_reply reply_of(const char *line)
 {
 	struct imap_reply r = {.last = IMAP_TAGGED_NONE};
-	struct err err = {0};
 	imap_reply_line(&r, SPAN_LIT("* CAPABILITY IMAP4rev1\r\n"));
 	imap_reply_line(&r, SPAN_LIT("A001 OK done\r\n"));
 	imap_reply_line(&r, span_of(line));
+	return r;
+}
+
+static bool is_outage(const char *line)
+{
+	struct imap_reply r = reply_of(line);
+	return imap_reply_is_outage(&r);
+}
+
+static enum verdict judge(const char *line)
+{
+	struct imap_reply r = reply_of(line);
+	struct err err = {0};
 	enum verdict v = imap_reply_verdict(&r, &err);
 	assert_string_not_equal(err.text, "");
 	return v;
@@ -40,6 +52,17 @@ static void test_outages(void **state UNUSED)
 	assert_int_equal(judge("+ NO\r\n"), VERDICT_INTERNAL);
 	assert_int_equal(judge("\r\n"), VERDICT_INTERNAL);
 	assert_int_equal(judge("A00x NO Login failed.\r\n"), VERDICT_INTERNAL);
+}
+
+/* The server's own trouble; others are the user's, or the mailbox's. */
+static void test_whose_outage(void **state UNUSED)
+{
+	assert_true(is_outage("A002 NO [UNAVAILABLE] x\r\n"));
+	assert_true(is_outage("A002 NO [SERVERBUG] x\r\n"));
+	assert_false(is_outage("A002 NO [INUSE] x\r\n"));
+	assert_false(is_outage("A002 NO [CONTACTADMIN] x\r\n"));
+	assert_false(is_outage("A002 NO wrong\r\n"));
+	assert_false(is_outage("A002 BAD [UNAVAILABLE]\r\n"));
 }
 
 static void test_text(void **state UNUSED)
@@ -101,6 +124,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    T(test_refusals),
 	    T(test_outages),
+	    T(test_whose_outage),
 	    T(test_text),
 	    T(test_args),
 	};

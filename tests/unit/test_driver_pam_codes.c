@@ -17,6 +17,17 @@ static void test_outages_are_internal(void **state UNUSED)
 	}
 }
 
+/* For these a cached answer may stand in; what may be one user's trouble is not among them. */
+static void test_outages_of_what_is_behind(void **state UNUSED)
+{
+	assert_true(pam_code_is_outage(PAM_AUTHINFO_UNAVAIL));
+	assert_true(pam_code_is_outage(PAM_MODULE_UNKNOWN));
+	static const int others[] = {PAM_SUCCESS, PAM_AUTH_ERR, PAM_USER_UNKNOWN, PAM_ABORT,
+	    PAM_CONV_ERR, PAM_CRED_ERR, PAM_IGNORE};
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		assert_false(pam_code_is_outage(others[i]));
+}
+
 static void test_the_users_fault(void **state UNUSED)
 {
 	static const struct {
@@ -121,6 +132,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    T(test_outages_are_internal),
+	    T(test_outages_of_what_is_behind),
 	    T(test_the_users_fault),
 	    T(test_all_codes),
 	    T(test_args),

@@ -302,8 +302,11 @@ class Imap(Servers):
     def __init__(self):
         class Target(imap.Target):
             def kill(self):
-                send(family(self.daemon.pid), signal.SIGKILL)
+                send([self.daemon.pid], signal.SIGSTOP)  # it makes no more processes
+                pids = family(self.daemon.pid)
+                send(pids, signal.SIGKILL)
                 self.daemon.stop(signal.SIGKILL)
+                proc.wait_for("the end", lambda: not any(proc.alive(pid) for pid in pids))
 
         self.servers = (Target({"sue@" + d: self.password for d in self.domains()}).start(),)
         self.open_wires([("127.0.0.1", self.servers[0].imap)])
@@ -338,17 +341,15 @@ class Pam(Switched):
     def __init__(self):
         super().__init__()
         self.pam = pam.Pam()
-        self.service = self.pam.service("outage", "auth required %s /dev/null %s\naccount required %s /dev/null\n" % (
-            self.pam.module, self.switch("hang"), self.pam.module))
+        self.service = self.pam.service("outage", "auth required %s /dev/null %s %s\naccount required %s /dev/null\n" % (
+            self.pam.module, self.switch("hang"), self.switch("away"), self.pam.module))
 
     def passdb(self, domain):
         return "  driver = pam\n  args = %s\n" % self.service
 
     def faults(self):
-        gone = self.pam.module + ".gone"
         yield self.by_switch("hangs", "hang")
-        yield Fault("module not there", "all", lambda: os.rename(self.pam.module, gone),
-                    lambda: os.rename(gone, self.pam.module), opens=False)
+        yield self.by_switch("says that its source is away", "away")
 
     def stop(self):
         self.pam.close()

@@ -62,11 +62,14 @@ EXPORT int pam_sm_authenticate(pam_handle_t *h, int flags, int argc, const char 
 		for (;;)
 			pause();
 	}
-	/* the second argument: while such a file is there, whatever is behind the module hangs */
+	/* more arguments: while such files are there, what is behind the module hangs, or is away
+	 */
 	if (argc > 1 && access(argv[1], F_OK) == 0) {
 		for (;;)
 			pause();
 	}
+	if (argc > 2 && access(argv[2], F_OK) == 0)
+		return PAM_AUTHINFO_UNAVAIL;
 	if (strcmp(user, "crash") == 0)
 		raise(SIGSEGV);
 	if (strcmp(user, "exit") == 0)
