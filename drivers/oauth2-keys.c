@@ -31,10 +31,11 @@ struct oauth2_keys {
 	struct oauth2_keys *next;
 	const struct oauth2_settings *set;
 	unsigned users;
-	pthread_mutex_t lock;	  /* of all below; held for a moment */
-	pthread_mutex_t fetching; /* one lane at a time asks for the keys */
+	pthread_mutex_t lock; /* of all below; held for a moment */
+	pthread_cond_t fetched;
+	bool fetching; /* one lane at a time asks for the keys */
 	struct key_set *now;
-	struct stat file;   /* as it was when .now was read; of whoever holds .fetching */
+	struct stat file;   /* as it was when .now was read; of whoever set .fetching */
 	int64_t tried_ms;   /* 0: never */
 	int64_t fetched_ms; /* when .now came */
 	unsigned waiting;   /* lanes, for the keys */
@@ -117,6 +118,16 @@ static bool is_good(struct oauth2_keys *k, struct err *err)
 
 /* ---- shared by all lanes ---- */
 
+static void init_locks(struct oauth2_keys *k)
+{
+	pthread_condattr_t attr;
+	pthread_mutex_init(&k->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&k->fetched, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 struct oauth2_keys *oauth2_keys_open(const struct oauth2_settings *set)
 {
 	pthread_mutex_lock(&all_lock);
@@ -126,8 +137,7 @@ struct oauth2_keys *oauth2_keys_open(const struct oauth2_settings *set)
 	if (k == NULL) {
 		k = mem_alloc(sizeof(*k));
 		k->set = set;
-		pthread_mutex_init(&k->lock, NULL);
-		pthread_mutex_init(&k->fetching, NULL);
+		init_locks(k);
 		k->next = all;
 		all = k;
 	}
@@ -150,8 +160,33 @@ void oauth2_keys_close(struct oauth2_keys *k)
 		return;
 	set_release(k->now);
 	pthread_mutex_destroy(&k->lock);
-	pthread_mutex_destroy(&k->fetching);
+	pthread_cond_destroy(&k->fetched);
 	mem_free(&k);
+}
+
+/* ---- taking turns ---- */
+
+/* Waits for its turn to fetch keys, until then (0: as long as it takes). */
+static bool turn_take(struct oauth2_keys *k, int64_t until_ms)
+{
+	struct timespec ts = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+	int rc = 0;
+	pthread_mutex_lock(&k->lock);
+	while (k->fetching && rc == 0)
+		rc = until_ms > 0 ? pthread_cond_timedwait(&k->fetched, &k->lock, &ts)
+				  : pthread_cond_wait(&k->fetched, &k->lock);
+	bool mine = !k->fetching;
+	k->fetching = true;
+	pthread_mutex_unlock(&k->lock);
+	return mine;
+}
+
+static void turn_end(struct oauth2_keys *k)
+{
+	pthread_mutex_lock(&k->lock);
+	k->fetching = false;
+	pthread_cond_broadcast(&k->fetched);
+	pthread_mutex_unlock(&k->lock);
 }
 
 /* ---- files ---- */
@@ -199,13 +234,13 @@ static bool follow_file(struct oauth2_keys *k, struct arena *a, struct err *err)
 	struct stat st = {0};
 	struct err why = {0};
 	/* nobody goes on with the old ones while another lane reads the new */
-	pthread_mutex_lock(&k->fetching);
+	turn_take(k, 0);
 	bool there = stat(k->set->jwks, &st) == 0;
 	if (!there || k->tried_ms == 0 || !is_same_file(&st, &k->file)) {
 		k->file = st;
 		set_replace(k, read_set(k->set->jwks, a, &why), &why);
 	}
-	pthread_mutex_unlock(&k->fetching);
+	turn_end(k);
 	return is_good(k, err);
 }
 
@@ -224,15 +259,6 @@ static struct key_set *fetch_set(struct oauth2_keys *k, struct oauth2_http *http
 	if (s == NULL)
 		err_set(err, EX_TEMPFAIL, "status %ld, and no key set of use", reply.status);
 	return s;
-}
-
-static bool lock_until(pthread_mutex_t *m, int64_t deadline_ms)
-{
-	struct timespec ts = {
-	    .tv_sec = deadline_ms / 1000, .tv_nsec = deadline_ms % 1000 * 1000000};
-	if (deadline_ms <= 0)
-		return pthread_mutex_lock(m) == 0;
-	return pthread_mutex_clocklock(m, CLOCK_MONOTONIC, &ts) == 0;
 }
 
 /* May they be asked for again? What failed may be tried sooner. */
@@ -280,14 +306,14 @@ static void waits_no_more(struct oauth2_keys *k)
 	pthread_mutex_unlock(&k->lock);
 }
 
-/* With .fetching held. Whoever had it before may have fetched them. */
+/* In its turn. Whoever had one before may have fetched them. */
 static void fetch(
     struct oauth2_keys *k, struct oauth2_http *http, int64_t until_ms, struct arena *a)
 {
 	struct err why = {0};
 	if (is_allowed(k))
 		set_replace(k, fetch_set(k, http, until_ms, a, &why), &why);
-	pthread_mutex_unlock(&k->fetching);
+	turn_end(k);
 }
 
 /*
@@ -301,20 +327,20 @@ static bool refresh(struct oauth2_keys *k, struct oauth2_http *http, int64_t unt
 		return is_good(k, err);
 	if (!may_wait(k, &until_ms))
 		return err_set(err, EX_TEMPFAIL, "the keys are still being fetched");
-	bool locked = lock_until(&k->fetching, until_ms);
-	if (locked)
+	bool turn = turn_take(k, until_ms);
+	if (turn)
 		fetch(k, http, until_ms, a);
 	waits_no_more(k);
-	return locked ? is_good(k, err)
-		      : err_set(err, EX_TEMPFAIL, "the keys are still being fetched");
+	return turn ? is_good(k, err)
+		    : err_set(err, EX_TEMPFAIL, "the keys are still being fetched");
 }
 
 /* One login pays for it, and not much; to the others the old ones will do. */
 static void renew(
     struct oauth2_keys *k, struct oauth2_http *http, int64_t until_ms, struct arena *a)
 {
-	int64_t soon = clock_ms() + FETCH_MS;
-	if (pthread_mutex_trylock(&k->fetching) == 0)
+	int64_t now = clock_ms(), soon = now + FETCH_MS;
+	if (turn_take(k, now))
 		fetch(k, http, until_ms > 0 && until_ms < soon ? until_ms : soon, a);
 }
 
