@@ -1,5 +1,8 @@
 """Rehash on login: weak stored passwords become strong ones, in real databases and a file."""
 
+import base64
+import hashlib
+import hmac
 import json
 import os
 import shutil
@@ -29,14 +32,17 @@ passdb {
 """
 
 
+def authctl_pw(scheme, password="pencil", *more):
+    done = proc.run([authserver.AUTHCTL, "pw", "-s", scheme, "-p", password, *more])
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 def hashes():
-    def pw(*args):
-        done = proc.run([authserver.AUTHCTL, "pw", "-p", "pencil", *args])
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-    return {"plain@x": "{PLAIN}pencil", "md5@x": pw("-s", "PLAIN-MD5"), "ssha@x": pw("-s", "SSHA"),
-            "few@x": pw("-s", "SHA512-CRYPT", "-r", "1000"), "cram@x": pw("-s", "CRAM-MD5"),
-            "strong@x": pw("-s", "BLF-CRYPT")}
+    """Users with the password "pencil"."""
+    return {"plain@x": "{PLAIN}pencil", "md5@x": authctl_pw("PLAIN-MD5"), "ssha@x": authctl_pw("SSHA"),
+            "few@x": authctl_pw("SHA512-CRYPT", "pencil", "-r", "1000"), "cram@x": authctl_pw("CRAM-MD5"),
+            "strong@x": authctl_pw("BLF-CRYPT")}
 
 
 UPGRADED = ["plain@x", "md5@x", "ssha@x", "few@x"]
@@ -169,7 +175,7 @@ def test_upgrade(store, server, filled):
     after = store.table()
     assert {u: after[u] for u in LEFT_ALONE} == {u: filled[u] for u in LEFT_ALONE}
     assert "the stored password is SHA512-CRYPT now, it was PLAIN-MD5" in server.logs()
-    for secret in list(after.values()) + ["pencil"]:
+    for secret in [*after.values(), "pencil"]:
         assert secret not in server.logs()
 
 
@@ -313,3 +319,92 @@ def test_driver_that_stores_nothing():
         assert server.login_result("anybody@x", "pencil") == "OK"
     finally:
         server.stop()
+
+
+# ---- SCRAM-SHA-256 for those whose password was hashed ----
+
+def scram(server, user, password):
+    """OK or FAIL, as a client of RFC 7677 sees it; "forged" when the server cannot prove itself."""
+    with server.client() as c:
+        first = "n=%s,r=rOprNGfwEbeRWgbNEkqO" % user
+        id = c.start("SCRAM-SHA-256", resp=authproto.b64("n,," + first))
+        reply = c.reply_to(id)
+        if reply.cmd != "CONT":
+            return reply.cmd
+        challenge = base64.b64decode(reply.args[0]).decode()
+        nonce, salt, rounds = (part[2:] for part in challenge.split(","))
+        salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), int(rounds))
+
+        def hmac_of(key, text):
+            return hmac.new(key, text.encode(), "sha256").digest()
+        key = hmac_of(salted, "Client Key")
+        bare = "c=biws,r=" + nonce
+        message = ",".join((first, challenge, bare))
+        proof = bytes(a ^ b for a, b in zip(key, hmac_of(hashlib.sha256(key).digest(), message)))
+        reply = c.cont(id, authproto.b64(bare + ",p=" + authproto.b64(proof)))
+        if reply.cmd != "CONT":
+            return reply.cmd
+        want = "v=" + authproto.b64(hmac_of(hmac_of(salted, "Server Key"), message))
+        if base64.b64decode(reply.args[0]).decode() != want:
+            return "forged"
+        return c.cont(id, "").cmd
+
+
+def with_scram(text):
+    return text.replace("auth_mechanisms = plain", "auth_mechanisms = plain scram-sha-256")
+
+
+def check_scram(server, new_password_by_another_tool):
+    assert scram(server, "ssha@x", "pencil") == "FAIL"
+    assert server.login_result("ssha@x", "pencil") == "OK"
+    proc.wait_for("the verifier", lambda: scram(server, "ssha@x", "pencil") == "OK")
+    assert scram(server, "ssha@x", "pen") == "FAIL"
+    assert scram(server, "cram@x", "pencil") == "FAIL"
+    new_password_by_another_tool()
+    proc.wait_for("the new password", lambda: server.login_result("ssha@x", "changed") == "OK")
+    assert scram(server, "ssha@x", "pencil") == "FAIL", "the old password is over"
+    proc.wait_for("its verifier", lambda: scram(server, "ssha@x", "changed") == "OK")
+    assert "password_scram" not in server.logs()
+
+
+def test_scram_after_plain_in_a_file(file):
+    file.fill(hashes())
+    server = file.start(with_scram(TEXT))
+
+    def change():
+        with open(file.path) as f:
+            lines = f.read().splitlines()
+        assert sum("password_scram_sha_256=4096," in line for line in lines) == 1
+        changed = authctl_pw("SSHA", "changed")
+        users.write_lines(file.path, ["ssha@x:" + changed + ":" + line.split(":", 2)[2]
+                                      if line.startswith("ssha@x:") else line for line in lines])
+        shutil.chown(file.path, "nobody", "nogroup")
+        old = time.time() - 10
+        os.utime(file.path, (old, old))
+    check_scram(server, change)
+
+
+def test_scram_after_plain_in_a_database():
+    db = sql.SQLite().init()
+    try:
+        table = hashes()
+        db.sql("CREATE TABLE people (name text PRIMARY KEY, password text, scram text);"
+               + "".join("INSERT INTO people VALUES ('%s', '%s', NULL);" % one for one in table.items()))
+        for path in (db.dir, db.path):
+            shutil.chown(path, "nobody", "nogroup")
+        server = authserver.new("", listeners=LISTENERS)
+        conf = os.path.join(server.dir, "sql.conf.ext")
+        with open(conf, "w") as f:
+            f.write("driver = sqlite\nconnect = %s\n"
+                    "password_query = SELECT password, scram AS password_scram_sha_256 FROM people WHERE name = '%%u'\n"
+                    "update_query = UPDATE people SET password = '%%{new:password}', scram = '%%{new:scram_sha_256}' "
+                    "WHERE name = '%%u' AND password = '%%{old:password}'\n" % db.connect())
+        server.body = with_scram(TEXT) % ("sql", conf)
+        server.start()
+        try:
+            check_scram(server, lambda: db.sql("UPDATE people SET password = '%s' WHERE name = 'ssha@x';"
+                                               % authctl_pw("SSHA", "changed")))
+        finally:
+            server.stop()
+    finally:
+        db.stop()
