@@ -79,7 +79,9 @@ static void test_table(void **state UNUSED)
 	assert_true(builtin >= 2);
 	for (size_t i = 0; known_driver_specs[i] != NULL; i++) {
 		const struct driver_spec *s = known_driver_specs[i];
-		assert_true(s->refusal != NULL ? s->settings == NULL : s->use != 0);
+		/* gssapi is no database: it carries out a mechanism */
+		bool is_helper = strcmp(s->name, "gssapi") == 0;
+		assert_true(s->refusal != NULL ? s->settings == NULL : is_helper == (s->use == 0));
 		if (s->refusal != NULL)
 			assert_non_null(strstr(s->refusal, s->name));
 		for (size_t n = 0; n < i; n++)
