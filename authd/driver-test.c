@@ -7,6 +7,7 @@
 #include "authd/driver-test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -40,6 +41,7 @@ struct test {
 	/* the section */
 	struct lineup *lineup;
 	const struct config_db *db;
+	const char *place; /* of it, for messages */
 	bool userdb;
 	struct worker_config *wc;
 	const struct driver_spec *spec;
@@ -146,10 +148,28 @@ static bool take_worker_config(struct test *t, struct err *err)
 	return t->wc != NULL;
 }
 
+/* A library would look into the home of who runs this. */
+static void leave_environment(struct test *t)
+{
+	const char *values[32] = {NULL};
+	for (size_t i = 0; child_inherits[i] != NULL && i < ARRAY_LEN(values); i++) {
+		const char *value = getenv(child_inherits[i]);
+		values[i] = value != NULL ? arena_cstr(&t->arena, span_of(value)) : NULL;
+	}
+	clearenv();
+	for (size_t i = 0; child_inherits[i] != NULL && i < ARRAY_LEN(values); i++) {
+		if (values[i] != NULL)
+			setenv(child_inherits[i], values[i], 1);
+	}
+}
+
 static bool confine(struct test *t, struct err *err)
 {
 	const struct lineup *l = t->lineup;
+	leave_environment(t);
 	if (l->drops_privileges && !privileges_drop(&l->pool_ids[t->db->pool], err))
+		return false;
+	if (!privileges_confine(getppid(), err))
 		return false;
 	if (sodium_init() < 0)
 		return err_set(err, EX_SOFTWARE, "libsodium does not start");
@@ -179,27 +199,46 @@ static bool load_driver(struct test *t, struct err *err)
 	return t->driver != NULL && t->settings != NULL;
 }
 
-static bool prepare(struct test *t)
+/* What is said of the section, kept when the rest of the configuration goes. */
+static void note_section(struct test *t)
 {
-	struct err err = {0};
-	char user[64];
-	bool ok = take_worker_config(t, &err) && confine(t, &err) && load_driver(t, &err);
-	snprintf(user, sizeof(user), "uid %lu", (unsigned long)geteuid());
+	const struct config_db *db = t->db;
 	/* in the form of 2.4 there is no file of the driver's own */
-	bool own =
-	    t->db->spec != NULL && t->db->spec->args == ARGS_FILE && t->db->set->args[0] != '\0';
-	t->report.file = own ? t->wc->args : t->db->place.file;
+	bool own = db->spec != NULL && db->spec->args == ARGS_FILE && db->set->args[0] != '\0';
+	const char *file = own ? t->wc->args : db->place.file;
+	t->report.file = arena_cstr(&t->arena, span_of(file));
 	t->report.userdb = t->userdb;
 	t->report.advice = advice;
 	t->report.advice_count = ARRAY_LEN(advice);
-	t->report.module_dir = t->wc != NULL ? t->wc->process->driver_dir : "";
-	if (!ok)
+	t->report.module_dir = t->wc->process->driver_dir;
+	t->place = arena_printf(&t->arena, "%s of %s line %u", t->userdb ? "userdb" : "passdb",
+	    db->place.file, db->place.line)
+		       .ptr;
+}
+
+/* From here on there is no more in this process than in a worker. */
+static bool become_worker(struct test *t, struct err *err)
+{
+	if (!take_worker_config(t, err))
+		return false;
+	note_section(t);
+	if (!confine(t, err))
+		return false;
+	t->db = NULL;
+	lineup_free(&t->lineup);
+	return load_driver(t, err);
+}
+
+static bool prepare(struct test *t)
+{
+	struct err err = {0};
+	if (!become_worker(t, &err)) {
 		driver_step(&t->report, STEP_BROKEN, "configuration", "%s", err.text);
-	else
-		driver_step(&t->report, STEP_GOOD, "configuration",
-		    "%s of %s line %u: driver %s, as %s", t->userdb ? "userdb" : "passdb",
-		    t->db->place.file, t->db->place.line, t->wc->driver, user);
-	return ok;
+		return false;
+	}
+	driver_step(&t->report, STEP_GOOD, "configuration", "%s: driver %s, as uid %lu", t->place,
+	    t->wc->driver, (unsigned long)geteuid());
+	return true;
 }
 
 /* ---- asking ---- */
@@ -327,7 +366,9 @@ static bool read_password(struct test *t)
 		len += (size_t)n;
 	t->password = secret_of(arena_dup(&t->arena, span_make(line, len)));
 	mem_wipe(line, sizeof(line));
-	return len > 0 || !(fputs("authd: no password on standard input\n", stderr) >= 0);
+	if (len == 0)
+		fputs("authd: no password on standard input\n", stderr);
+	return len > 0;
 }
 
 static int run(struct test *t)

@@ -29,6 +29,9 @@ enum {
 
 /* ---- starting ---- */
 
+const char *const child_inherits[] = {
+    "TZ", "LANG", "KRB5_CONFIG", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", NULL};
+
 struct environment {
 	char *items[ENVIRONMENT_MAX + 1];
 	size_t count;
@@ -43,8 +46,6 @@ static void environment_add(struct environment *e, const char *name, const char 
 static void environment_fill(struct environment *e, const struct lineup *l, const char *role,
     const struct identity *id, unsigned files)
 {
-	static const char *const inherited[] = {
-	    "TZ", "LANG", "KRB5_CONFIG", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"};
 	char log[LOGGING_TEXT_MAX], identity[IDENTITY_TEXT_MAX], number[24];
 	environment_add(e, SPAWN_ENV_ROLE, role);
 	logging_print(&l->log, log);
@@ -57,8 +58,8 @@ static void environment_fill(struct environment *e, const struct lineup *l, cons
 	environment_add(e, SPAWN_ENV_PARENT, number);
 	snprintf(number, sizeof(number), "%u", files);
 	environment_add(e, SPAWN_ENV_FILES, number);
-	for (size_t i = 0; i < ARRAY_LEN(inherited); i++)
-		environment_add(e, inherited[i], getenv(inherited[i]));
+	for (size_t i = 0; child_inherits[i] != NULL; i++)
+		environment_add(e, child_inherits[i], getenv(child_inherits[i]));
 }
 
 static void environment_free(struct environment *e)

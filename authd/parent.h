@@ -132,6 +132,8 @@ void sockets_close_unused(struct parent *p); /* those of neither lineup */
 
 /* ---- parent-children.c ---- */
 
+/* Variables of the environment that children get, NULL-terminated. */
+extern const char *const child_inherits[];
 bool child_start_worker(struct parent *p, struct slot *slot, int64_t now) MUST_CHECK;
 void child_start_front(struct parent *p, int64_t now);
 void child_retire(struct child *c, int64_t deadline_ms); /* it leaves its slot */

@@ -1,6 +1,7 @@
 """authctl driver test: what works and what does not, in words that say what to do, and never a secret."""
 
 import os
+import shutil
 import time
 
 import pytest
@@ -79,8 +80,13 @@ def mariadb(certificates):
 
 
 @pytest.fixture(scope="module")
-def postgresql():
-    db = sql.PostgreSQL().init()
+def postgresql(certificates):
+    cert, key = certificates["right"]
+    where = proc.new_dir("pg")
+    mine = shutil.copy(key, where)
+    os.chmod(mine, 0o600)  # PostgreSQL insists
+    shutil.chown(mine, "postgres", "postgres")
+    db = sql.PostgreSQL(options=["ssl=on", "ssl_cert_file=" + cert, "ssl_key_file=" + mine]).init()
     yield db
     db.stop()
 
@@ -170,9 +176,13 @@ def test_mariadb_certificate(mariadb, certificates):
     assert code == CONFIG and "is its authority in " + certificates["stranger"] in said, said
 
 
-def test_postgresql_without_tls(postgresql):
-    code, said = run(section("sql", sql_file(postgresql, sslmode="require")), "sql")
-    assert code == CONFIG and "the server does not offer it" in said, said
+def test_postgresql_certificate(postgresql, certificates):
+    code, said = run(section("sql", sql_file(postgresql, sslmode="verify-full",
+                                             sslrootcert=certificates["ca"])), "sql")
+    assert code == OK and "for 127.0.0.1, from authd test CA ca, until 20" in said, said
+    code, said = run(section("sql", sql_file(postgresql, sslmode="verify-full", host="localhost",
+                                             sslrootcert=certificates["ca"])), "sql")
+    assert code == CONFIG and "it is for 127.0.0.1, not for localhost" in said, said
 
 
 # ---- ldap ----
@@ -229,6 +239,13 @@ def test_ldap_bad_certificate(certificates, which, want):
     code, said = run(ldap_section(server, uris=uri, tls_ca_cert_file=certificates["ca"]), "ldap")
     server.stop()
     assert code == CONFIG and want in said, said
+
+
+def test_ldap_without_tls():
+    server = ldap.Slapd().start()
+    code, said = run(ldap_section(server, tls="yes"), "ldap")
+    server.stop()
+    assert code == CONFIG and "the server does not offer it" in said, said
 
 
 def test_ldap_closed_port(slapd):
