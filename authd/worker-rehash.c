@@ -23,6 +23,23 @@ static bool make_hash(
 	return secret_is_set(*out);
 }
 
+/* What a login would wait for all its life is a slip of the pen. */
+static bool rounds_are_possible(const struct rehash *re, struct err *err)
+{
+	static const struct {
+		const char *scheme;
+		unsigned most;
+	} rows[] = {{"BLF-CRYPT", 16}, {"SHA256-CRYPT", 5000000}, {"SHA512-CRYPT", 5000000},
+	    {"ARGON2I", 20}, {"ARGON2ID", 20}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (strcmp(rows[i].scheme, re->scheme) == 0 && re->rounds > rows[i].most)
+			return err_set(err, EX_CONFIG,
+			    "auth_rehash_rounds = %u: for %s it is %u at most", re->rounds,
+			    re->scheme, rows[i].most);
+	}
+	return true;
+}
+
 /* A hash of nothing, for its cost. */
 static bool make_target(struct rehash *re, struct err *err)
 {
@@ -37,13 +54,14 @@ bool rehash_init(struct asker *as, const struct worker_config *wc, struct err *e
 	re->scheme = wc->rehash_scheme;
 	re->rounds = wc->rehash_rounds;
 	re->scram = wc->scram;
-	re->on = wc->rehash && (as->can & CAN_STORE) != 0 && (as->can & CAN_SHOW) != 0;
+	re->on = wc->rehash && (as->can & CAN_STORE) != 0 && (as->can & CAN_SHOW) != 0 &&
+		 as->driver->lanes != LANES_PROCESS; /* a second state is not possible there */
 	if (wc->rehash && !re->on)
 		log_warning(
 		    "rehash = yes has no effect: driver %s stores nothing", as->driver->spec->name);
-	if (!re->on || make_target(re, err))
+	if (!re->on)
 		return true;
-	return err_prefix(err, "auth_rehash_scheme");
+	return rounds_are_possible(re, err) && make_target(re, err);
 }
 
 void rehash_free(struct rehash *re)

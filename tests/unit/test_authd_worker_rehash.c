@@ -152,6 +152,21 @@ static void test_time_limit(void **state)
 	assert_int_equal(kit_ask(k, CHANNEL_VERIFY, "tim", "pencil").verdict, VERDICT_OK);
 }
 
+/* Nothing is hashed with it, not even once at the start. */
+static void test_absurd_rounds(void **state)
+{
+	struct kit *k = *state;
+	char buf[CONTROL_PACKET_MAX];
+	kit_write(k, "users", SPAN_LIT("tim:{PLAIN}pencil:1:1\n"));
+	struct control_message m = kit_start(k,
+	    "auth_rehash_scheme = BLF-CRYPT\nauth_rehash_rounds = 31\n"
+	    "passdb {\n driver = passwd-file\n args = DIR/users\n rehash = yes\n}\n",
+	    buf);
+	assert_int_equal(m.type, CONTROL_FAILED);
+	assert_true(span_eq_str(m.text, "auth_rehash_rounds = 31: for BLF-CRYPT it is 16 at most"));
+	assert_int_equal(kit_join(k), EX_CONFIG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -160,6 +175,7 @@ int main(void)
 		test_verifier_of_another_password, kit_setup, kit_teardown),
 	    cmocka_unit_test_setup_teardown(test_empty_verifier, kit_setup, kit_teardown),
 	    cmocka_unit_test_setup_teardown(test_time_limit, kit_setup, kit_teardown),
+	    cmocka_unit_test_setup_teardown(test_absurd_rounds, kit_setup, kit_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
