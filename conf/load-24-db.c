@@ -7,9 +7,8 @@
 #include "conf/form-24.h"
 #include "conf/load.h"
 
-/* Rows of a database that 2.4 has not, or by another name. */
-static const char *const not_24[] = {
-    "args", "name", "driver", "default_fields", "override_fields", "mechanisms", "pass"};
+/* Rows of a database that 2.4 has not. */
+static const char *const not_24[] = {"args", "default_fields", "override_fields", "pass"};
 
 static const char *const no_effect[] = {"use_cache", "use_worker", "fields_import_all"};
 
@@ -101,10 +100,8 @@ static bool is_db_name(const struct form_24 *f, const char *key)
 	const struct setting_table *table = table_of(f->passdb);
 	for (size_t i = 0; i < table->count; i++) {
 		const char *row = table->rows[i].name;
-		if (strcmp(row, "mechanisms") != 0 && is_in(row, not_24, ARRAY_LEN(not_24)) &&
-		    strcmp(row, "name") != 0 && strcmp(row, "driver") != 0)
-			continue;
-		if (form_24_matches(f, key, full_name(f, row)))
+		if (!is_in(row, not_24, ARRAY_LEN(not_24)) &&
+		    form_24_matches(f, key, full_name(f, row)))
 			return true;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(no_effect); i++) {
@@ -252,14 +249,14 @@ static void add_rows(struct form_24 *f, struct conf_node *out)
 	const struct setting_table *table = table_of(f->passdb);
 	for (size_t i = 0; i < table->count; i++) {
 		const struct setting *row = &table->rows[i];
-		if (is_in(row->name, not_24, ARRAY_LEN(not_24)) &&
-		    strcmp(row->name, "mechanisms") != 0 && strcmp(row->name, "name") != 0)
-			continue;
-		const struct conf_node *n = find_row(f, row);
+		bool skip = is_in(row->name, not_24, ARRAY_LEN(not_24)) ||
+			    strcmp(row->name, "driver") == 0; /* is there already */
+		const struct conf_node *n = skip ? NULL : find_row(f, row);
 		if (n == NULL)
 			continue;
 		struct conf_node *copy = load_24_add(f->l, out, n, row->name, n->value);
 		copy->value_kind = n->value_kind;
+		copy->unknown = n->unknown;
 		copy->as = n->key;
 	}
 }
@@ -286,16 +283,6 @@ static void add_fields(struct form_24 *f, struct conf_node *out)
 		form_24_set(f, form->iterate_fields, text);
 }
 
-static const struct driver_spec *find_spec(const struct load *l, const char *name)
-{
-	const struct driver_spec *const *d = l->options->drivers;
-	for (; d != NULL && *d != NULL; d++) {
-		if (strcmp((*d)->name, name) == 0)
-			return *d;
-	}
-	return NULL;
-}
-
 static const char *prefix_of(struct load *l, const char *driver)
 {
 	char *prefix = arena_cstr(l->arena, arena_printf(l->arena, "%s_", driver));
@@ -317,7 +304,7 @@ static struct form_24 *new_form(struct load *l, const struct conf_node *section,
 	const char *driver = form_24_get(f, full_name(f, "driver"));
 	f->driver = driver != NULL ? driver : section->name;
 	f->prefix = prefix_of(l, f->driver);
-	f->spec = find_spec(l, f->driver);
+	f->spec = load_find_driver(l, f->driver);
 	size_t rows = f->spec != NULL && f->spec->settings != NULL ? f->spec->settings->count : 0;
 	f->values = arena_alloc(l->arena, (rows + 1) * sizeof(*f->values));
 	f->made = arena_alloc(l->arena, sizeof(*f->made));

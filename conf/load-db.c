@@ -15,7 +15,7 @@ static const char *const dovecot_drivers[] = {"passwd-file", "passwd", "shadow",
     "ldap", "static", "prefetch", "checkpassword", "imap", "lua", "oauth2", "dict", "bsdauth",
     "vpopmail", "sia", "nss"};
 
-static const struct driver_spec *find_spec(const struct load *l, const char *name)
+const struct driver_spec *load_find_driver(const struct load *l, const char *name)
 {
 	const struct driver_spec *const *d = l->options->drivers;
 	for (; d != NULL && *d != NULL; d++) {
@@ -162,7 +162,7 @@ static void check_driver(
 {
 	struct config_place place = load_place_of(n, "driver");
 	const char *what = passdb ? "passdb" : "userdb";
-	const struct driver_spec *spec = find_spec(l, db->set->driver);
+	const struct driver_spec *spec = load_find_driver(l, db->set->driver);
 	db->spec = spec;
 	if (spec == NULL) {
 		check_foreign_driver(l, what, db->set->driver, place);
@@ -206,7 +206,7 @@ void load_db(struct load *l, struct config_block *block, const struct conf_node 
 	if (db.set->driver[0] != '\0')
 		check_driver(l, &db, n, passdb);
 	else if (n->name != NULL &&
-		 (find_spec(l, n->name) != NULL ||
+		 (load_find_driver(l, n->name) != NULL ||
 		     is_listed(n->name, dovecot_drivers, ARRAY_LEN(dovecot_drivers))))
 		load_error(l, db.place, "%s %s has no driver: write driver = %s inside", n->key,
 		    n->name, n->name);

@@ -136,6 +136,8 @@ struct conf_node *load_24_add(struct load *l, struct conf_node *parent, const st
 void load_db(struct load *l, struct config_block *block, const struct conf_node *n, bool passdb);
 /* Where an auth_ setting of the block stands, else the block. */
 struct config_place load_auth_place(const struct config_block *b, const char *name);
+/* NULL: no driver of that name is part of the program's list */
+const struct driver_spec *load_find_driver(const struct load *l, const char *name);
 void load_pools(struct load *l);
 void load_check_databases(struct load *l);
 void load_check_auth(struct load *l);
