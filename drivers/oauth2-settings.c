@@ -315,11 +315,53 @@ static const struct driver_module *module_of(const void *settings UNUSED)
 	return &module;
 }
 
+/* ---- the form of Dovecot 2.4 ---- */
+
+#define NAME_24(name_24, row_name)                                                                 \
+	{                                                                                          \
+		.name = "oauth2_" name_24, .row = row_name                                         \
+	}
+#define SAME_24(row_name) NAME_24(row_name, row_name)
+
+static const struct driver_name_24 names_24[] = {
+    SAME_24("tokeninfo_url"),
+    SAME_24("introspection_url"),
+    SAME_24("introspection_mode"),
+    SAME_24("force_introspection"),
+    SAME_24("grant_url"),
+    SAME_24("use_grant_password"),
+    SAME_24("client_id"),
+    SAME_24("client_secret"),
+    SAME_24("scope"),
+    SAME_24("username_attribute"),
+    NAME_24("username_validation_format", "username_format"),
+    SAME_24("active_attribute"),
+    SAME_24("active_value"),
+    SAME_24("issuers"),
+    SAME_24("audience"),
+    SAME_24("openid_configuration_url"),
+    SAME_24("local_validation_key_dict"),
+    SAME_24("local_validation_jwks"),
+    SAME_24("local_validation_jwks_refresh_min"),
+    SAME_24("local_validation_jwks_refresh_max"),
+    SAME_24("local_validation_algorithms"),
+    SAME_24("send_auth_headers"),
+    {.name = "ssl_client_ca_file", .row = "tls_ca_cert_file"},
+    {.name = "ssl_client_ca_dir", .row = "tls_ca_cert_dir"},
+    {.name = "ssl_client_cert_file", .row = "tls_cert_file"},
+    {.name = "ssl_client_key_file", .row = "tls_key_file"},
+    {.name = "ssl_client_require_valid_cert", .row = "tls_allow_invalid_cert", .negated = true},
+    {.name = NULL},
+};
+
+static const struct driver_form_24 form_24 = {.names = names_24};
+
 const struct driver_spec spec_oauth2 = {
     .name = "oauth2",
-    .use = DRIVER_PASSDB,
+    .use = DRIVER_PASSDB | DRIVER_ONLY_VERIFIES,
     .args = ARGS_FILE,
     .settings = &table,
+    .form_24 = &form_24,
     .check = check,
     .module = module_of,
 };

@@ -255,6 +255,26 @@ def test_the_example():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+FORM_24 = """dovecot_config_version = 2.4.0
+auth_mechanisms = xoauth2
+oauth2_introspection_url = https://id.example/
+passdb oauth2 {
+  oauth2_introspection_mode = post
+  oauth2_username_validation_format = %{user | lower}
+}
+"""
+
+
+@pytest.mark.parametrize("slip, says", [("", "good"), ("username", "usrname"), ("post", "pots"), ("%{user", "%{usr")])
+def test_the_form_of_dovecot_2_4(slip, says):
+    path = os.path.join(proc.new_dir("x"), "f.conf")
+    with open(path, "w") as f:
+        f.write(FORM_24.replace(slip, says) if slip else FORM_24)
+    done = proc.run([authserver.AUTHCTL, "config", "check", "--dovecot", path])
+    assert (done.returncode == 0) == (slip == ""), done.stdout + done.stderr
+    assert says in done.stdout + done.stderr
+
+
 # ---- what is right and what is not, in each form ----
 
 
