@@ -13,6 +13,7 @@
 
 #include "authd/generation.h"
 #include "authd/lookup.h"
+#include "authd/pool.h"
 #include "authd/request.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -170,6 +171,7 @@ static void on_readable(evutil_socket_t fd, short what UNUSED, void *ctx)
 	front_bytes_came(c->front);
 	take_input(c, span_make(chunk, (size_t)n));
 	mem_wipe(chunk, (size_t)n);
+	pool_flush_full(c->front);
 }
 
 void conn_busy_changed(struct conn *c)

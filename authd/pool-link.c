@@ -12,7 +12,10 @@
 #include "authd/request.h"
 #include "base/mem.h"
 
-enum { READ_CHUNK = 256 * 1024 };
+enum {
+	READ_CHUNK = 256 * 1024,
+	FLUSH_QUESTIONS = 32, /* a worker begins with so many while the others are still read */
+};
 
 void pool_link_mark_dirty(struct pool_link *l)
 {
@@ -163,6 +166,7 @@ static void on_readable(evutil_socket_t fd, short what UNUSED, void *ctx)
 
 static bool link_write(struct pool_link *l)
 {
+	l->unsent = 0;
 	while (l->out.len > 0) {
 		ssize_t n = send(l->fd, l->out.data + l->out.start, l->out.len, MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR)
@@ -196,6 +200,12 @@ void pool_flush(struct front *f)
 		if (!link_write(l))
 			pool_link_dead(l, strerror(errno));
 	}
+}
+
+void pool_flush_full(struct front *f)
+{
+	if (f->dirty_links != NULL && f->dirty_links->unsent >= FLUSH_QUESTIONS)
+		pool_flush(f);
 }
 
 /* ---- life ---- */

@@ -86,6 +86,7 @@ static void send_question(struct pool_link *l, struct pool_ticket *t)
 	t->tries++;
 	TAILQ_INSERT_TAIL(&l->asked, t, entry);
 	l->asked_count++;
+	l->unsent++;
 	pool_link_mark_dirty(l);
 }
 

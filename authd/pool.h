@@ -40,6 +40,7 @@ struct pool_link {
 	struct channel_hello hello;
 	struct ticket_list asked;
 	size_t asked_count; /* not answered yet, cancelled ones too */
+	unsigned unsent;    /* of these, in out */
 };
 
 struct pool {
@@ -85,5 +86,7 @@ void pool_more(struct request *r, uint32_t count); /* LIST: that many names more
 struct channel_tally pool_tally(const struct pool *p);
 
 void pool_flush(struct front *f); /* writes what the turn has put on the channels */
+/* The same in the middle of a turn, where there is so much that a worker can begin with it. */
+void pool_flush_full(struct front *f);
 
 #endif

@@ -28,6 +28,7 @@ struct worker {
 	int64_t needs_at;
 
 	struct buffer in, out;
+	unsigned unsent; /* answers in out */
 	struct job_table jobs;
 	bool draining; /* no more questions */
 	bool retiring; /* the same, and the front knows */

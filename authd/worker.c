@@ -24,6 +24,7 @@
 
 enum {
 	READ_SIZE = 64 * 1024,
+	FLUSH_ANSWERS = 16,
 	OUT_HIGH = 1024 * 1024, /* unread answers: above this no question is read */
 	NEEDS_CHECK_MS = 1000,
 	STUCK_MS = 2000, /* past its deadline: the backend does not come back to us */
@@ -115,6 +116,7 @@ static void answer(struct worker *w, struct job *job)
 	}
 	/* to a cancelled one too: the front counts its slots by answers */
 	channel_put_answer(&w->out, &job->answer);
+	w->unsent++;
 	if (job->rehash && !w->draining && w->asker.rehash.waiting < REHASH_WAITING_MAX)
 		rehash(w, job);
 	else
@@ -208,6 +210,23 @@ static bool is_full(const struct worker *w)
 	return w->draining || w->out.len > OUT_HIGH || w->jobs.count > 2 * w->slots + 64;
 }
 
+static void write_channel(struct worker *w)
+{
+	w->unsent = 0;
+	if (w->out.len == 0)
+		return;
+	struct span s = buffer_span(&w->out);
+	ssize_t n = send(w->channel, s.ptr, s.len, MSG_NOSIGNAL);
+	if (n > 0)
+		consume_wiped(&w->out, (size_t)n);
+	else if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
+		w->result = EX_OK;
+	else if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		log_error("writing the channel: %s", strerror(errno));
+		w->result = EX_OSERR;
+	}
+}
+
 static void handle_frames(struct worker *w)
 {
 	struct span rest = buffer_span(&w->in);
@@ -221,6 +240,9 @@ static void handle_frames(struct worker *w)
 			got = -1;
 		if (got <= 0)
 			break;
+		/* the front goes on with these while the others are answered */
+		if (w->unsent >= FLUSH_ANSWERS)
+			write_channel(w);
 	}
 	if (got < 0) {
 		log_error("a message from the front does not decode, closing the channel");
@@ -253,22 +275,6 @@ static void read_channel(struct worker *w)
 		w->result = EX_OK;
 	else if (errno != EAGAIN && errno != EINTR) {
 		log_error("reading the channel: %s", strerror(errno));
-		w->result = EX_OSERR;
-	}
-}
-
-static void write_channel(struct worker *w)
-{
-	if (w->out.len == 0)
-		return;
-	struct span s = buffer_span(&w->out);
-	ssize_t n = send(w->channel, s.ptr, s.len, MSG_NOSIGNAL);
-	if (n > 0)
-		consume_wiped(&w->out, (size_t)n);
-	else if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
-		w->result = EX_OK;
-	else if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		log_error("writing the channel: %s", strerror(errno));
 		w->result = EX_OSERR;
 	}
 }
