@@ -74,8 +74,10 @@ static bool passdb_is_skipped(
 		return true;
 	if (set->skip == SKIP_UNAUTHENTICATED && !c->verified)
 		return true;
-	return !mech_matches(span_of(set->mechanisms), mech) ||
-	       !chain_user_matches(span_of(set->username_filter), user);
+	/* without filters, as nearly always, there is nothing to look at */
+	return (set->mechanisms[0] != '\0' && !mech_matches(span_of(set->mechanisms), mech)) ||
+	       (set->username_filter[0] != '\0' &&
+		   !chain_user_matches(span_of(set->username_filter), user));
 }
 
 const struct config_db *chain_next_passdb(struct chain *c, const char *mech, struct span user)

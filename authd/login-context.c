@@ -19,9 +19,13 @@ static struct span fresh_nonce(struct arena *a)
 /* Built when a mechanism starts; spans point into the request and its generation. */
 const struct mech_context *login_context(struct request *r)
 {
-	static char hostname[256];
-	if (hostname[0] == '\0' && gethostname(hostname, sizeof(hostname) - 1) != 0)
-		hostname[0] = '-';
+	static char name[256];
+	static struct span hostname;
+	if (hostname.ptr == NULL) {
+		if (gethostname(name, sizeof(name) - 1) != 0)
+			name[0] = '-';
+		hostname = span_of(name);
+	}
 	struct mech_context *mc = arena_alloc(&r->arena, sizeof(*mc));
 	bool token = r->conn->type == LISTENER_TOKEN || r->conn->type == LISTENER_TOKEN_LOGIN;
 	mc->service = r->vars.v[VAR_SERVICE];
@@ -29,7 +33,7 @@ const struct mech_context *login_context(struct request *r)
 	mc->cert_username = username_from_cert(r);
 	mc->anonymous_username = span_of(r->scope->auth->anonymous_username);
 	mc->realms = span_of(r->scope->auth->realms);
-	mc->hostname = span_of(hostname);
+	mc->hostname = hostname;
 	mc->plus_offered = r->plus_offered;
 	if ((r->mech->flags & MECH_NEEDS_LOOKUP) != 0)
 		mc->nonce = fresh_nonce(&r->arena);

@@ -38,7 +38,7 @@ static bool take_user(struct request *r)
 static bool password_is_legal(struct secret password)
 {
 	struct span p = secret_reveal(password);
-	if (!span_may_have_control(p))
+	if (!span_has_control(p))
 		return true;
 	for (size_t i = 0; i < p.len; i++) {
 		if (p.ptr[i] == '\x01' || p.ptr[i] == '\t' || p.ptr[i] == '\r' || p.ptr[i] == '\n')

@@ -63,7 +63,7 @@ static bool is_control(char c)
 
 static void append_clean(struct buffer *b, struct span s)
 {
-	if (!span_may_have_control(s)) {
+	if (!span_has_control(s)) {
 		buffer_append(b, s);
 		return;
 	}

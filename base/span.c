@@ -61,20 +61,29 @@ bool span_to_u32(struct span s, uint32_t *out)
 	return true;
 }
 
-/* Eight bytes at a time. */
-bool span_may_have_control(struct span s)
+typedef unsigned char bytes16 __attribute__((vector_size(16)));
+
+static bytes16 control_in(const char *at)
 {
-	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones * 0x80;
-	uint64_t found = 0, word;
+	bytes16 c;
+	memcpy(&c, at, sizeof(c));
+	return (bytes16)(c < 0x20) | (bytes16)(c == 0x7f);
+}
+
+bool span_has_control(struct span s)
+{
+	bytes16 found = {0};
+	uint64_t halves[2];
+	unsigned rest = 0;
 	size_t i = 0;
-	for (; i + sizeof(word) <= s.len; i += sizeof(word)) {
-		memcpy(&word, s.ptr + i, sizeof(word));
-		uint64_t is_delete = word ^ ones * 0x7f;
-		found |= ((word - ones * 0x20) | (is_delete - ones)) & tops;
-	}
-	for (; i < s.len; i++)
-		found |= (unsigned char)s.ptr[i] < 0x20 || s.ptr[i] == 0x7f;
-	return found != 0;
+	for (; i + sizeof(found) <= s.len; i += sizeof(found))
+		found |= control_in(s.ptr + i);
+	if (i > 0 && i < s.len) /* the last ones once more, together with the rest */
+		found |= control_in(s.ptr + s.len - sizeof(found));
+	for (; s.len < sizeof(found) && i < s.len; i++)
+		rest |= (unsigned char)s.ptr[i] < 0x20 || s.ptr[i] == 0x7f;
+	memcpy(halves, &found, sizeof(halves));
+	return (halves[0] | halves[1] | rest) != 0;
 }
 
 static bool byte_eq(char a, char b, bool fold)

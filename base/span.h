@@ -111,8 +111,7 @@ struct span span_trim(struct span s); /* white space off both ends */
 bool span_to_u64(struct span s, uint64_t *out) MUST_CHECK;
 bool span_to_u32(struct span s, uint32_t *out) MUST_CHECK;
 
-/* Is a byte of it below 0x20, or 0x7f? May say yes too often (bytes above 0x7f), never no. */
-bool span_may_have_control(struct span s);
+bool span_has_control(struct span s); /* a byte below 0x20, or 0x7f */
 
 /* Wildcards * and ?; the comparison is ASCII case-insensitive when fold. */
 bool span_matches(struct span s, struct span pattern, bool fold);

@@ -18,7 +18,7 @@ from report import markdown
 FRONT = [
     ("system calls: wait for something to do", ("epoll_wait",)),
     ("system calls: write to clients", ("conn_write",)),
-    ("system calls: write to workers", ("link_write", "pool_flush")),
+    ("system calls: write to workers", ("link_write", "pool_flush", "pool_flush_full")),
     ("system calls: write the log", ("log_flush",)),
     ("system calls: read", ("take_messages", "pump", "on_readable")),
 ]
@@ -33,7 +33,7 @@ FRONT_WORK = [
     ("request: make, find, end, wipe", ("request_new", "request_free", "request_finish", "request_find")),
     ("parse the line and its fields", ("take_params", "take_user", "request_param", "take_auth", "client_input",
                                        "feed")),
-    ("channel: decode the answer", ("got_answer", "take_messages", "pump")),
+    ("channel: decode the answer", ("get_answer_head", "got_answer", "take_messages", "pump")),
     ("event loop and the rest", ("front_turn", "main")),
 ]
 WORKER = [
@@ -47,7 +47,7 @@ WORKER_WORK = [
     ("channel: encode the answer", ("channel_put_answer", "job_answer")),
     ("parse and compare the password", ("verify", "compare", "scheme_verify", "asker_hash", "scheme_parse",
                                         "hash_here_or_later", "parse_hash")),
-    ("lookup in the passwd-file", ("ask_driver", "passwd_file_ask", "find_line", "pf_table_find")),
+    ("lookup in the passwd-file", ("asker_driver", "passwd_file_ask", "find_line", "pf_table_find")),
     ("job: make, time limit, wipe", ("handle_ask", "start", "job_recycle", "asker_ask")),
     ("the rest", ("worker_run", "main")),
 ]
