@@ -206,3 +206,13 @@ void *driver_args_parse(const struct driver_spec *spec, struct span args, struct
 	struct first f = {err, false};
 	return driver_args_read(spec, args, file_text, a, keep_first, &f);
 }
+
+void driver_check_says(const struct driver_check *c, const char *row, const char *fmt, ...)
+{
+	char text[400];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	c->complain(c->ctx, row, text);
+}

@@ -61,6 +61,15 @@ struct driver_form_24 {
 	void (*compose)(struct form_24 *form, bool passdb);
 };
 
+/* What a spec's check() works with: where strings go, whom to tell. */
+struct driver_check {
+	struct arena *arena;
+	driver_complain *complain;
+	void *ctx;
+};
+void driver_check_says(const struct driver_check *c, const char *row, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
+
 struct driver_spec {
 	const char *name;
 	unsigned use; /* enum driver_use */

@@ -5,9 +5,6 @@
  */
 #include "drivers/ldap-settings.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "drivers/drivers.h"
 
 #define ROW(member, type, def, help)                                                               \
@@ -74,35 +71,21 @@ static const struct setting_table table = {
 
 struct checking {
 	struct ldap_settings *set;
-	struct arena *arena;
-	driver_complain *complain;
-	void *ctx;
+	struct driver_check to;
 };
-
-static void complain(struct checking *c, const char *row, const char *fmt, ...) PRINTF_LIKE(3, 4);
-
-static void complain(struct checking *c, const char *row, const char *fmt, ...)
-{
-	char text[400];
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	c->complain(c->ctx, row, text);
-}
 
 static void add_server(struct checking *c, struct span uri)
 {
 	struct ldap_settings *s = c->set;
 	bool tcp = span_starts(uri, "ldap://"), tls = span_starts(uri, "ldaps://");
 	if (!tcp && !tls && !span_starts(uri, "ldapi://"))
-		complain(c, "uris", "\"%.*s\" begins with none of ldap://, ldaps:// and ldapi://",
-		    SPAN_ARG(uri));
+		driver_check_says(&c->to, "uris",
+		    "\"%.*s\" begins with none of ldap://, ldaps:// and ldapi://", SPAN_ARG(uri));
 	else if (tls && s->tls)
-		complain(c, "tls",
+		driver_check_says(&c->to, "tls",
 		    "tls=yes is StartTLS, which cannot be used inside %.*s: choose one of them",
 		    SPAN_ARG(uri));
-	s->servers[s->server_count++] = arena_cstr(c->arena, uri);
+	s->servers[s->server_count++] = arena_cstr(c->to.arena, uri);
 }
 
 static void read_servers(struct checking *c)
@@ -110,16 +93,16 @@ static void read_servers(struct checking *c)
 	struct ldap_settings *s = c->set;
 	bool as_hosts = s->uris[0] == '\0';
 	struct span rest = span_of(as_hosts ? s->hosts : s->uris), word;
-	s->servers = arena_alloc(c->arena, (rest.len / 2 + 1) * sizeof(*s->servers));
+	s->servers = arena_alloc(c->to.arena, (rest.len / 2 + 1) * sizeof(*s->servers));
 	while (span_word(&rest, " \t,", &word)) {
 		if (as_hosts)
-			word = arena_join(c->arena, SPAN_LIT("ldap://"), word);
+			word = arena_join(c->to.arena, SPAN_LIT("ldap://"), word);
 		add_server(c, word);
 	}
 	if (s->server_count == 0)
-		complain(c, NULL, "uris is missing: which server is to be asked?");
+		driver_check_says(&c->to, NULL, "uris is missing: which server is to be asked?");
 	else if (s->server_count > LDAP_SERVERS_MAX)
-		complain(c, "uris", "more than %d servers", LDAP_SERVERS_MAX);
+		driver_check_says(&c->to, "uris", "more than %d servers", LDAP_SERVERS_MAX);
 }
 
 static struct span stand_in(void *ctx UNUSED, struct arena *a UNUSED, struct span value UNUSED)
@@ -133,51 +116,52 @@ static void check_filter(struct checking *c, const char *row, const struct templ
 	static const struct vars none;
 	struct err err = {0};
 	size_t depth = 0;
-	struct span text = template_expand(t, &none, c->arena, stand_in, NULL, &err);
+	struct span text = template_expand(t, &none, c->to.arena, stand_in, NULL, &err);
 	if (text.ptr == NULL) /* depends on the variables */
 		return;
 	for (size_t i = 0; i < text.len; i++) {
 		if (text.ptr[i] == '(') {
 			depth++;
 		} else if (text.ptr[i] == ')' && depth-- == 0) {
-			complain(c, row, "a ) without its (");
+			driver_check_says(&c->to, row, "a ) without its (");
 			return;
 		}
 	}
 	if (depth > 0)
-		complain(c, row, "a ( without its )");
+		driver_check_says(&c->to, row, "a ( without its )");
 	else if (span_find(text, '=') < 0)
-		complain(c, row, "\"%s\" is no filter, as (uid=%%u) is one", template_text(t));
+		driver_check_says(
+		    &c->to, row, "\"%s\" is no filter, as (uid=%%u) is one", template_text(t));
 }
 
 static void read_attrs(struct checking *c, const char *row, const char *text, const char *skip,
     struct ldap_attrs **out)
 {
 	struct err err = {0};
-	*out = ldap_attrs_parse(c->arena, span_of(text), skip, &err);
+	*out = ldap_attrs_parse(c->to.arena, span_of(text), skip, &err);
 	if (*out == NULL)
-		complain(c, row, "%s", err.text);
+		driver_check_says(&c->to, row, "%s", err.text);
 }
 
 static void check_binds(struct checking *c)
 {
 	const struct ldap_settings *s = c->set;
 	if (s->version != 2 && s->version != 3)
-		complain(c, "ldap_version", "is 3, or 2");
+		driver_check_says(&c->to, "ldap_version", "is 3, or 2");
 	if (s->version == 2 && (s->tls || s->sasl_bind))
-		complain(c, "ldap_version", "tls and sasl_bind need version 3");
+		driver_check_says(&c->to, "ldap_version", "tls and sasl_bind need version 3");
 	if (!s->sasl_bind && s->dn[0] != '\0' && s->dnpass[0] == '\0')
-		complain(c, "dn",
+		driver_check_says(&c->to, "dn",
 		    "without dnpass servers take it for an anonymous bind; leave dn empty if that "
 		    "is meant");
 	if ((s->tls_cert_file[0] == '\0') != (s->tls_key_file[0] == '\0'))
-		complain(c, NULL, "tls_cert_file and tls_key_file need each other");
+		driver_check_says(&c->to, NULL, "tls_cert_file and tls_key_file need each other");
 }
 
-static void check(void *settings, struct arena *a, driver_complain *complain_fn, void *ctx)
+static void check(void *settings, struct arena *a, driver_complain *complain, void *ctx)
 {
 	struct ldap_settings *s = settings;
-	struct checking c = {s, a, complain_fn, ctx};
+	struct checking c = {s, {a, complain, ctx}};
 	read_servers(&c);
 	check_binds(&c);
 	check_filter(&c, "user_filter", s->user_filter);
@@ -187,7 +171,7 @@ static void check(void *settings, struct arena *a, driver_complain *complain_fn,
 	read_attrs(&c, "pass_attrs", s->pass_attrs, s->auth_bind ? "password" : NULL, &s->pass);
 	read_attrs(&c, "iterate_attrs", s->iterate_attrs, NULL, &s->iterate);
 	if (s->iterate != NULL && s->iterate->source_count > 1)
-		complain(&c, "iterate_attrs", "sub-queries are not possible in a list");
+		driver_check_says(&c.to, "iterate_attrs", "sub-queries are not possible in a list");
 }
 
 static const struct driver_module *module_of(const void *settings UNUSED)

@@ -6,9 +6,6 @@
  */
 #include "drivers/oauth2.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 #define AT(member) offsetof(struct oauth2_settings, member)
 #define ROW(member, type, def, help)                                                               \
 	{                                                                                          \
@@ -112,22 +109,8 @@ static const struct setting_table table = {
 
 struct checking {
 	struct oauth2_settings *set;
-	struct arena *arena;
-	driver_complain *complain;
-	void *ctx;
+	struct driver_check to;
 };
-
-static void complain(struct checking *c, const char *row, const char *fmt, ...) PRINTF_LIKE(3, 4);
-
-static void complain(struct checking *c, const char *row, const char *fmt, ...)
-{
-	char text[400];
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	c->complain(c->ctx, row, text);
-}
 
 bool oauth2_has_word(const char *words, struct span s)
 {
@@ -142,7 +125,7 @@ bool oauth2_has_word(const char *words, struct span s)
 static void check_url(struct checking *c, const char *row, const char *url)
 {
 	if (url[0] != '\0' && strncmp(url, "https://", 8) != 0 && strncmp(url, "http://", 7) != 0)
-		complain(c, row, "is no URL, https://... for example");
+		driver_check_says(&c->to, row, "is no URL, https://... for example");
 }
 
 static void check_urls(struct checking *c)
@@ -153,12 +136,12 @@ static void check_urls(struct checking *c)
 	check_url(c, "grant_url", s->grant_url);
 	check_url(c, "openid_configuration_url", s->openid_configuration_url);
 	if (s->use_grant_password && s->grant_url[0] == '\0')
-		complain(c, "use_grant_password", "needs grant_url");
+		driver_check_says(&c->to, "use_grant_password", "needs grant_url");
 	if (s->force_introspection && s->introspection_url[0] == '\0')
-		complain(c, "force_introspection", "needs introspection_url");
+		driver_check_says(&c->to, "force_introspection", "needs introspection_url");
 	bool online = s->tokeninfo_url[0] != '\0' || s->introspection_url[0] != '\0';
 	if (!s->local && !online && !s->use_grant_password)
-		complain(c, NULL,
+		driver_check_says(&c->to, NULL,
 		    "who is to judge a token? One of tokeninfo_url, introspection_url, "
 		    "local_validation_jwks and local_validation_key_dict is needed, or grant_url "
 		    "with use_grant_password");
@@ -172,7 +155,7 @@ static void read_key_dict(struct checking *c)
 	if (rest.len == 0)
 		return;
 	if (!span_starts(rest, "fs:posix:")) {
-		complain(c, "local_validation_key_dict",
+		driver_check_says(&c->to, "local_validation_key_dict",
 		    "only fs:posix:prefix=DIR/ is possible, or local_validation_jwks instead");
 		return;
 	}
@@ -182,10 +165,10 @@ static void read_key_dict(struct checking *c)
 			dir = span_skip(word, strlen("prefix="));
 	}
 	if (dir.len == 0 || dir.ptr[0] != '/')
-		complain(
-		    c, "local_validation_key_dict", "prefix=DIR/ is missing, an absolute path");
+		driver_check_says(&c->to, "local_validation_key_dict",
+		    "prefix=DIR/ is missing, an absolute path");
 	else
-		s->key_dir = arena_cstr(c->arena, dir);
+		s->key_dir = arena_cstr(c->to.arena, dir);
 }
 
 static void check_local(struct checking *c)
@@ -195,16 +178,17 @@ static void check_local(struct checking *c)
 	read_key_dict(c);
 	while (span_word(&rest, " \t", &word)) {
 		if (!oauth2_has_word(ALGORITHMS, word))
-			complain(c, "local_validation_algorithms", "\"%.*s\" is not one of: %s",
-			    SPAN_ARG(word), ALGORITHMS);
+			driver_check_says(&c->to, "local_validation_algorithms",
+			    "\"%.*s\" is not one of: %s", SPAN_ARG(word), ALGORITHMS);
 	}
 	s->jwks_is_url =
 	    strncmp(s->jwks, "https://", 8) == 0 || strncmp(s->jwks, "http://", 7) == 0;
 	if (s->jwks[0] != '\0' && s->jwks[0] != '/' && !s->jwks_is_url)
-		complain(c, "local_validation_jwks", "is neither an absolute path nor a URL");
+		driver_check_says(
+		    &c->to, "local_validation_jwks", "is neither an absolute path nor a URL");
 	s->local = s->jwks[0] != '\0' || s->key_dict[0] != '\0';
 	if (s->introspection_mode == OAUTH2_LOCAL && !s->local)
-		complain(c, "introspection_mode",
+		driver_check_says(&c->to, "introspection_mode",
 		    "local needs local_validation_jwks or local_validation_key_dict");
 }
 
@@ -217,16 +201,17 @@ static void read_issuers(struct checking *c)
 	s->issuers_wanted = s->issuers;
 	size_t n = sizeof(tail) - 1;
 	if (s->issuers[0] == '\0' && url.len > n && span_eq_str(span_skip(url, url.len - n), tail))
-		s->issuers_wanted = arena_printf(c->arena, "%.*s %.*s/",
+		s->issuers_wanted = arena_printf(c->to.arena, "%.*s %.*s/",
 		    SPAN_ARG(span_first(url, url.len - n)), SPAN_ARG(span_first(url, url.len - n)))
 					.ptr;
 	/* a set of keys is often that of all applications of an organisation, or of many */
 	if (s->jwks[0] == '\0')
 		return;
 	if (s->issuers_wanted[0] == '\0')
-		complain(c, "local_validation_jwks", "issuers is missing: whose tokens count?");
+		driver_check_says(
+		    &c->to, "local_validation_jwks", "issuers is missing: whose tokens count?");
 	if (s->audience[0] == '\0' && s->client_id[0] == '\0' && s->scope[0] == '\0')
-		complain(c, "local_validation_jwks",
+		driver_check_says(&c->to, "local_validation_jwks",
 		    "audience is missing (or client_id, or scope): any token of the issuer would "
 		    "let "
 		    "in, also one for something else");
@@ -241,7 +226,7 @@ static bool note_wanted(void *ctx, struct span name, struct span argument, struc
 	struct checking *c = ctx;
 	struct oauth2_settings *s = c->set;
 	if (span_eq_str(name, "oauth2") && !span_eq_str(argument, "access_token"))
-		s->wanted[s->wanted_count++] = arena_cstr(c->arena, argument);
+		s->wanted[s->wanted_count++] = arena_cstr(c->to.arena, argument);
 	return true;
 }
 
@@ -249,9 +234,9 @@ static struct template *read_template(struct checking *c, struct span text)
 {
 	const struct template_sources sources = {source_names, note_wanted, c};
 	struct err err = {0};
-	struct template *t = template_parse_with(c->arena, text, &sources, &err);
+	struct template *t = template_parse_with(c->to.arena, text, &sources, &err);
 	if (t == NULL)
-		complain(c, "pass_attrs", "%s", err.text);
+		driver_check_says(&c->to, "pass_attrs", "%s", err.text);
 	else
 		c->set->needs |= template_needs(t);
 	return t;
@@ -280,13 +265,13 @@ static void read_attrs(struct checking *c)
 {
 	struct oauth2_settings *s = c->set;
 	struct span rest = span_of(s->pass_attrs), word, key;
-	s->attrs = arena_alloc(c->arena, (rest.len / 2 + 1) * sizeof(*s->attrs));
+	s->attrs = arena_alloc(c->to.arena, (rest.len / 2 + 1) * sizeof(*s->attrs));
 	/* at least "%{oauth2:}" each */
-	s->wanted = arena_alloc(c->arena, (rest.len / 8 + 1) * sizeof(*s->wanted));
+	s->wanted = arena_alloc(c->to.arena, (rest.len / 8 + 1) * sizeof(*s->wanted));
 	while (next_attr(&rest, &word)) {
 		struct oauth2_attr *at = &s->attrs[s->attr_count++];
 		if (!span_split(&word, '=', &key) || key.len == 0) {
-			complain(c, "pass_attrs", "a value without a key");
+			driver_check_says(&c->to, "pass_attrs", "a value without a key");
 			return;
 		}
 		at->field = read_template(c, key);
@@ -294,18 +279,18 @@ static void read_attrs(struct checking *c)
 	}
 }
 
-static void check(void *settings, struct arena *a, driver_complain *complain_fn, void *ctx)
+static void check(void *settings, struct arena *a, driver_complain *complain, void *ctx)
 {
 	struct oauth2_settings *s = settings;
-	struct checking c = {s, a, complain_fn, ctx};
+	struct checking c = {s, {a, complain, ctx}};
 	check_local(&c);
 	check_urls(&c);
 	read_issuers(&c);
 	read_attrs(&c);
 	if (s->username_attribute[0] == '\0')
-		complain(&c, "username_attribute", "which field names the user?");
+		driver_check_says(&c.to, "username_attribute", "which field names the user?");
 	if ((s->tls_cert_file[0] == '\0') != (s->tls_key_file[0] == '\0'))
-		complain(&c, NULL, "tls_cert_file and tls_key_file need each other");
+		driver_check_says(&c.to, NULL, "tls_cert_file and tls_key_file need each other");
 }
 
 static const struct driver_module *module_of(const void *settings UNUSED)
