@@ -186,6 +186,26 @@ static void test_to_cstr(void **state UNUSED)
 	assert_string_equal(buf, "");
 }
 
+/* Each byte at each place, in lengths below, at and above the sixteen that are looked at together.
+ */
+static void test_has_control(void **state UNUSED)
+{
+	char text[40];
+	for (size_t len = 0; len <= sizeof(text); len++) {
+		memset(text, 'a', sizeof(text));
+		assert_false(span_has_control(span_make(text, len)));
+		for (size_t at = 0; at < sizeof(text); at++) {
+			for (int c = 0; c < 256; c++) {
+				text[at] = (char)c;
+				assert_int_equal(span_has_control(span_make(text, len)),
+				    at < len && (c < 0x20 || c == 0x7f));
+			}
+			text[at] = 'a';
+		}
+	}
+	assert_false(span_has_control(SPAN_NULL));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -198,6 +218,7 @@ int main(void)
 	    cmocka_unit_test(test_cutting),
 	    cmocka_unit_test(test_comparing),
 	    cmocka_unit_test(test_to_cstr),
+	    cmocka_unit_test(test_has_control),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
