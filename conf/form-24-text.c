@@ -105,9 +105,12 @@ static void put_attribute(struct form_24 *f, struct buffer *out, const char *key
 		buffer_printf(out, "=%s=%.*s", key, SPAN_ARG(protect(f->l->arena, value, ",")));
 }
 
+/* The driver reads the whole list again; here an error still has its line. */
 static void put_item(
     struct form_24 *f, const struct conf_node *n, bool attributes, struct buffer *out)
 {
+	static const char *const names[] = {"ldap", "ldap_dn", TEMPLATE_LDAP_MULTI, NULL};
+	static const struct template_sources ldap = {.names = names};
 	struct err err = {0};
 	struct span v, inside;
 	if (n->section || !is_field_name(n->key)) {
@@ -117,11 +120,11 @@ static void put_item(
 	if (!load_value(f->l, n, &v))
 		return;
 	inside = template_from_24(f->l->arena, v, &err);
-	if (inside.ptr != NULL && !attributes) {
+	if (inside.ptr != NULL && !attributes)
 		inside = use_entry(f, inside);
-		if (template_parse(f->l->arena, inside, &err) == NULL)
-			inside = SPAN_NULL;
-	}
+	if (inside.ptr != NULL &&
+	    template_parse_with(f->l->arena, inside, attributes ? &ldap : NULL, &err) == NULL)
+		inside = SPAN_NULL;
 	if (inside.ptr == NULL)
 		load_error(f->l, load_place(n), "%s: %s", n->key, err.text);
 	else if (attributes)

@@ -29,6 +29,9 @@ extern const struct driver_spec spec_ldap;   /* ldap.so */
 extern const struct driver_spec spec_gssapi; /* gssapi.so */
 extern const struct driver_spec spec_oauth2; /* oauth2.so */
 
+/* For a spec's check(): complains of a scheme that there is none of; "" is the driver's default. */
+void driver_check_scheme(const struct driver_check *c, const char *row, const char *name);
+
 extern const struct driver *const builtin_drivers[];	     /* NULL-terminated */
 extern const struct driver_spec *const known_driver_specs[]; /* NULL-terminated */
 

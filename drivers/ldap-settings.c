@@ -164,6 +164,7 @@ static void check(void *settings, struct arena *a, driver_complain *complain, vo
 	struct checking c = {s, {a, complain, ctx}};
 	read_servers(&c);
 	check_binds(&c);
+	driver_check_scheme(&c.to, "default_pass_scheme", s->default_pass_scheme);
 	check_filter(&c, "user_filter", s->user_filter);
 	check_filter(&c, "pass_filter", s->pass_filter);
 	check_filter(&c, "iterate_filter", s->iterate_filter);

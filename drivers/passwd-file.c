@@ -39,6 +39,17 @@ static const struct setting_table table = {
 
 static const char *passwd_file_writes(const void *settings, struct arena *a);
 
+static void passwd_file_check(void *settings, struct arena *a, driver_complain *complain, void *ctx)
+{
+	const struct passwd_file_settings *set = settings;
+	const struct driver_check to = {a, complain, ctx};
+	const char *path = template_text(set->path);
+	driver_check_scheme(&to, "scheme", set->scheme);
+	if (path[0] != '/' &&
+	    path[0] != '%') /* what variables give is looked at when it is there */
+		driver_check_says(&to, "path", "\"%.120s\" is no absolute path", path);
+}
+
 static const struct driver_name_24 names_24[] = {
     {.name = "passwd_file_path", .row = "path"},
     {.name = "passdb_default_password_scheme", .row = "scheme"},
@@ -55,6 +66,7 @@ const struct driver_spec spec_passwd_file = {
     .rest = "path",
     .form_24 = &form_24,
     .settings = &table,
+    .check = passwd_file_check,
     .writes = passwd_file_writes,
 };
 

@@ -132,6 +132,8 @@ static void check(void *settings, struct arena *a, driver_complain *complain, vo
 	struct sql_settings *set = settings;
 	const struct backend_name *b = find_backend(set->driver);
 	struct err err = {0};
+	driver_check_scheme(&(struct driver_check){a, complain, ctx}, "default_pass_scheme",
+	    set->default_pass_scheme);
 	if (b == NULL) {
 		complain_of_driver(set->driver, complain, ctx);
 		return;

@@ -31,10 +31,18 @@ static const struct setting_table table = {
 
 /* ---- in the form of Dovecot 2.4 ---- */
 
+static void complain(void *ctx, const char *row, const char *text)
+{
+	form_24_complain(ctx, row, text);
+}
+
 static void compose(struct form_24 *f, bool passdb)
 {
+	const struct driver_check to = {form_24_arena(f), complain, f};
 	struct span password = form_24_template(f, "passdb_static_password");
 	const char *scheme = form_24_get(f, "passdb_default_password_scheme");
+	if (passdb && scheme != NULL)
+		driver_check_scheme(&to, "passdb_default_password_scheme", scheme);
 	if (passdb && password.ptr != NULL && scheme != NULL && !span_starts(password, "{"))
 		password = arena_printf(form_24_arena(f), "{%s}%.*s", scheme, SPAN_ARG(password));
 	if (passdb && password.ptr != NULL)

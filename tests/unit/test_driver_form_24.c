@@ -348,7 +348,9 @@ static void test_errors(void **state)
 	    {VERSION "passdb sql {\n query = SELECT '%{user | lowr}'\n}\n",
 		"f:3: query: unknown filter \"lowr\", did you mean \"lower\"?"},
 	    {VERSION "passdb ldap {\n fields {\n a = %{ldp:x}\n }\n}\n",
-		"unknown provider \"ldp\", did you mean \"ldap\"?"},
+		"f:4: a: unknown provider \"ldp\", did you mean \"ldap\"?"},
+	    {VERSION "passdb ldap {\n fields {\n a = %{ldp:x}\n b = %{sql:y}\n }\n}\n",
+		"f:5: b: %{sql:...} is only known"},
 	    {VERSION "passdb ldap {\n fields_import_all = yes\n}\n",
 		"f:3: passdb_fields_import_all cannot be yes"},
 	    {VERSION "passdb ldap {\n ldap_uris = http://x\n filter = (a=b)\n}\n",
@@ -362,6 +364,23 @@ static void test_errors(void **state)
 		"f:3: unknown setting \"passdb static { pass\""},
 	    {VERSION "passdb static {\n fields {\n a = %{usr}\n }\n}\n",
 		"f:4: a: unknown variable \"usr\", did you mean \"user\"?"},
+	    {VERSION "passdb static {\n password = x\n default_password_scheme = SHAA\n}\n",
+		"f:4: passdb_default_password_scheme \"SHAA\" is no password scheme, did you mean"},
+	    {VERSION "passdb passwd-file {\n passwd_file_path = /x\n"
+		     " default_password_scheme = sha512-cript\n}\n",
+		"f:4: default_password_scheme: \"sha512-cript\" is no password scheme, did you "
+		"mean "
+		"\"SHA512-CRYPT\"?"},
+	    {VERSION "passdb passwd-file {\n passwd_file_path = x/y\n}\n",
+		"f:3: passwd_file_path: \"x/y\" is no absolute path"},
+	    {VERSION "passdb_default_password_scheme = nosuch\npassdb ldap {\n"
+		     " ldap_uris = ldap://x\n filter = (a=b)\n}\n",
+		"f:2: passdb_default_password_scheme: \"nosuch\" is no password scheme"},
+	    {"passdb {\n driver = passwd-file\n args = scheme=CRIPT /etc/users\n}\n",
+		"f:3: passdb: args: scheme: \"CRIPT\" is no password scheme, did you mean "
+		"\"CRYPT\"?"},
+	    {"passdb {\n driver = passwd-file\n args = etc/users\n}\n",
+		"f:3: passdb: args: path: \"etc/users\" is no absolute path"},
 	    {VERSION "passdb oauth2 {\n anything = x\n}\n", "f:2: passdb"},
 	    {VERSION "auth_usrname_format = x\n", "f:2: unknown setting \"auth_usrname_format\", "
 						  "did you mean \"auth_username_format\"?"},
