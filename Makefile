@@ -89,6 +89,14 @@ all: $(B)/authd $(B)/authctl $(B)/checkpassword-reply $(A_CLIENT) $(SO_CLIENT) $
 $(B)/drivers:
 	@mkdir -p $@
 
+# The programs know their PREFIX: "make install PREFIX=..." after a "make" without it builds these anew.
+KNOWS_PREFIX := $(call objs,$(shell grep -l AUTHD_PREFIX */*.c))
+$(KNOWS_PREFIX): $(B)/prefix
+$(B)/prefix: FORCE
+	@mkdir -p $(@D)
+	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@
+FORCE:
+
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
@@ -208,5 +216,5 @@ clean:
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: all unit fuzz fuzz-build check demo run bench deps format clean install
+.PHONY: FORCE all unit fuzz fuzz-build check demo run bench deps format clean install
 .SECONDARY:

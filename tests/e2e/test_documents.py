@@ -6,6 +6,7 @@ import hmac
 import os
 import re
 import shutil
+import sqlite3
 import stat
 import subprocess
 from pathlib import Path
@@ -152,5 +153,32 @@ passdb {
             assert login(c, "tim", "wrong").cmd == "FAIL"
             assert login(c, "hash", "test").cmd == "FAIL"
             assert login(c, "nobody", "x").cmd == "FAIL"
+    finally:
+        server.stop()
+
+
+def test_installed_elsewhere(monkeypatch):
+    """"make", and then "make install PREFIX=..." with another one: the programs look for their parts there."""
+    work = Path(proc.new_dir("doc"))
+    work.chmod(0o755)
+    build = work / "build"
+    shutil.copytree(authserver.BUILD, build)  # copies keep their times: nothing is built but what must be
+    make = ["make", "-s", "-C", str(ROOT), "install", "B=%s" % build, "PREFIX=%s" % (work / "prefix")]
+    run = proc.run(make, timeout=120)
+    assert run.returncode == 0, run.stdout + run.stderr
+    shutil.rmtree(build)
+    monkeypatch.setattr(authserver, "AUTHD", str(work / "prefix/sbin/authd"))
+    db = work / "users.sqlite"
+    with sqlite3.connect(db) as c:
+        c.execute("CREATE TABLE users (username, domain, password)")
+        c.execute("INSERT INTO users VALUES ('tim', '', '{PLAIN}x')")
+    db.chmod(0o644)
+    conf = work / "sql.conf"
+    conf.write_text("driver = sqlite\nconnect = %s\n" % db)
+    server = authserver.Authd("passdb {\n driver = sql\n args = %s\n}\n" % conf).start()
+    try:
+        with server.client() as c:
+            assert c.login("tim", "x").cmd == "OK", server.logs()
+            assert c.login("tim", "y").cmd == "FAIL"
     finally:
         server.stop()
