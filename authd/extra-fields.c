@@ -49,7 +49,7 @@ static bool change_user(struct request *r, struct span key, struct span value)
 		name = with_domain(r, local, value);
 	else
 		return false;
-	if (value.len > 0)
+	if (value.len > 0 || span_eq_str(key, "domain"))
 		r->vars.v[VAR_USER] = name;
 	else
 		r->field_failure = "username expanded to an empty string";
