@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "conf/form-24.h"
 #include "drivers/driver.h"
@@ -96,11 +97,14 @@ static struct span resolve_constant(
     struct static_state *s, const struct template_field *f, bool group)
 {
 	static const struct vars none;
-	struct err ignored = {0}; /* ask() will say it: perhaps the name is there by then */
+	struct err err = {0};
 	if (f->value == NULL || !template_is_constant(f->value))
 		return SPAN_NULL;
-	struct span text = template_expand(f->value, &none, &s->arena, NULL, NULL, &ignored);
-	return text.ptr == NULL ? text : resolve(group, text, &s->arena, &ignored);
+	struct span text = template_expand(f->value, &none, &s->arena, NULL, NULL, &err);
+	struct span id = text.ptr == NULL ? text : resolve(group, text, &s->arena, &err);
+	if (id.ptr == NULL) /* not the end: perhaps the name is there when ask() looks */
+		log_warning("%s; lookups fail until there is one", err.text);
+	return id;
 }
 
 static void *static_open(const void *settings, struct err *err UNUSED)
