@@ -86,23 +86,31 @@ static struct span skip_white(struct span s)
 	return s;
 }
 
+/* The closing quote's place; its length: there is none. */
+static size_t quote_end(struct span s)
+{
+	size_t i = 0;
+	while (i < s.len && s.ptr[i] != '"')
+		i += s.ptr[i] == '\\' ? 2 : 1;
+	return i < s.len ? i : s.len;
+}
+
 /* *rest begins behind the first quote and ends behind the last one. */
 static bool take_quoted(struct arena *a, struct span *rest, struct span *value)
 {
-	char *out = arena_alloc(a, rest->len + 1);
-	size_t n = 0;
-	for (size_t i = 0; i < rest->len; i++) {
-		char c = rest->ptr[i];
-		if (c == '"') {
-			*rest = span_skip(*rest, i + 1);
-			*value = span_make(out, n);
-			return true;
-		}
-		if (c == '\\' && ++i < rest->len)
-			c = rest->ptr[i];
-		out[n++] = c;
+	size_t end = quote_end(*rest), n = 0;
+	if (end == rest->len)
+		return false;
+	/* as long as this value and no longer: there may be thousands in a message */
+	char *out = arena_alloc(a, end + 1);
+	for (size_t i = 0; i < end; i++) {
+		if (rest->ptr[i] == '\\')
+			i++;
+		out[n++] = rest->ptr[i];
 	}
-	return false;
+	*value = span_make(out, n);
+	*rest = span_skip(*rest, end + 1);
+	return true;
 }
 
 static bool take_value(struct arena *a, struct span *rest, struct span *value)

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/buffer.h"
 #include "tests/unit/mech-kit.h"
 
 #define USER "username=\"chris\""
@@ -125,6 +126,30 @@ static void test_malformed(void **state UNUSED)
 	}
 }
 
+static size_t arena_used(const struct arena *a)
+{
+	size_t used = 0;
+	for (const struct arena_chunk *c = a->chunks; c != NULL; c = c->next)
+		used += c->used;
+	return used;
+}
+
+/* A message is short; what is made of it must be, too, while many of them wait to be refused. */
+static void test_many_values_cost_no_more_than_their_length(void **state UNUSED)
+{
+	struct buffer b = {0};
+	struct mech_run r;
+	begin(&r, "");
+	while (b.len < 12000)
+		buffer_append_str(&b, "x=\"\",");
+	buffer_append_str(&b, "x=\"never closed\\");
+	size_t before = arena_used(&r.arena);
+	assert_int_equal(mech_message(&r, buffer_span(&b)), MECH_FAIL);
+	assert_true(arena_used(&r.arena) - before < 8 * b.len);
+	mech_end(&r);
+	buffer_free(&b);
+}
+
 static enum mech_next login_with(struct span answer)
 {
 	struct mech_run r;
@@ -177,6 +202,7 @@ int main(void)
 	    cmocka_unit_test(test_example),
 	    cmocka_unit_test(test_user_with_a_domain_keeps_it),
 	    cmocka_unit_test(test_malformed),
+	    cmocka_unit_test(test_many_values_cost_no_more_than_their_length),
 	    cmocka_unit_test(test_any_change_of_a_value_is_refused),
 	    cmocka_unit_test(test_verdicts),
 	};
