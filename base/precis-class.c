@@ -133,6 +133,20 @@ static bool has_any(const uint32_t *text, size_t len, uint32_t first, uint32_t l
 	return false;
 }
 
+/*
+ * A rule about the whole text is the same for each character that it is for: only the first one
+ * looks, or a long text of nothing else would take seconds.
+ */
+static bool is_first(const uint32_t *text, size_t at, uint32_t first, uint32_t last)
+{
+	while (at > 0) {
+		at--;
+		if (text[at] >= first && text[at] <= last)
+			return false;
+	}
+	return true;
+}
+
 static bool has_japanese(const uint32_t *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
@@ -147,9 +161,9 @@ static bool context_allows(const uint32_t *text, size_t len, size_t at)
 {
 	uint32_t c = text[at];
 	if (c >= 0x0660 && c <= 0x0669) /* A.8 */
-		return !has_any(text, len, 0x06f0, 0x06f9);
+		return !is_first(text, at, 0x0660, 0x0669) || !has_any(text, len, 0x06f0, 0x06f9);
 	if (c >= 0x06f0 && c <= 0x06f9) /* A.9 */
-		return !has_any(text, len, 0x0660, 0x0669);
+		return !is_first(text, at, 0x06f0, 0x06f9) || !has_any(text, len, 0x0660, 0x0669);
 	switch (c) {
 	case 0x200c: /* A.1: ZERO WIDTH NON-JOINER */
 		return follows_virama(text, at) || breaks_a_join(text, len, at);
@@ -163,7 +177,7 @@ static bool context_allows(const uint32_t *text, size_t len, size_t at)
 	case 0x05f4:
 		return at > 0 && is_in_script(text[at - 1], "Hebrew");
 	case 0x30fb: /* A.7: KATAKANA MIDDLE DOT */
-		return has_japanese(text, len);
+		return !is_first(text, at, c, c) || has_japanese(text, len);
 	default:
 		return false;
 	}

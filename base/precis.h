@@ -25,7 +25,10 @@ struct span precis_enforce(
 
 /* ---- precis-class.c: RFC 8264's classes, for precis.c ---- */
 
-/* Is text[at] allowed in the class there, its context regarded? */
+/*
+ * Is text[at] allowed in the class there, its context regarded? Asked of each character, the first
+ * one first: what one rule says of all of the text is said for the first that it is for.
+ */
 bool precis_identifier_allows(const uint32_t *text, size_t len, size_t at);
 bool precis_freeform_allows(const uint32_t *text, size_t len, size_t at);
 /* The Bidi rule (RFC 5893, section 2); true also for what has no right-to-left character. */

@@ -120,6 +120,18 @@ static void test_context(void **state UNUSED)
 	check(MAPPED, "\xe2\x80\x8c", NULL);
 }
 
+/* Rules about the whole text, also where its first such character is not the first of all. */
+static void test_context_of_many(void **state UNUSED)
+{
+	check(PRESERVED, "\xe3\x83\xbb\xe3\x83\xbb\xe3\x82\xab\xe3\x83\xbb",
+	    "\xe3\x83\xbb\xe3\x83\xbb\xe3\x82\xab\xe3\x83\xbb");
+	check(PRESERVED, "a\xe3\x83\xbb\xe3\x83\xbb", NULL);
+	check(OPAQUE, "\xd9\xa0\xd9\xa1\xd9\xa9", "\xd9\xa0\xd9\xa1\xd9\xa9");
+	check(OPAQUE, "\xd9\xa0\xd9\xa1\xdb\xb0", NULL);
+	check(OPAQUE, "\xdb\xb0\xdb\xb1\xd9\xa0", NULL);
+	check(OPAQUE, "\xdb\xb0\xdb\xb1", "\xdb\xb0\xdb\xb1");
+}
+
 static void test_directions(void **state UNUSED)
 {
 	check(MAPPED, "\xd7\x90\xd7\x91", "\xd7\x90\xd7\x91");
@@ -196,6 +208,7 @@ int main(void)
 	    cmocka_unit_test(test_rfc8265_passwords),
 	    cmocka_unit_test(test_forms),
 	    cmocka_unit_test(test_context),
+	    cmocka_unit_test(test_context_of_many),
 	    cmocka_unit_test(test_directions),
 	    cmocka_unit_test(test_what_is_never_allowed),
 	    cmocka_unit_test(test_messages_hide_passwords),
