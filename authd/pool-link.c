@@ -111,15 +111,15 @@ static void got_hello(struct pool *p, struct pool_link *l, struct span payload, 
 	pool_note_up_or_down(p);
 }
 
-/* False: the worker sends nonsense. */
-static bool take_messages(struct pool_link *l)
+/* The whole messages off the front of *in. False: the worker sends nonsense. */
+static bool take_messages(struct pool_link *l, struct span *in)
 {
 	struct pool *p = l->pool;
-	struct span in = buffer_span(&l->in), payload;
+	struct span payload;
 	uint8_t type;
 	bool broken = false;
 	int more = 0;
-	while (!broken && (more = wire_frame_next(&in, &type, &payload)) == 1) {
+	while (!broken && (more = wire_frame_next(in, &type, &payload)) == 1) {
 		switch (type) {
 		case CHANNEL_HELLO:
 			got_hello(p, l, payload, &broken);
@@ -134,28 +134,43 @@ static bool take_messages(struct pool_link *l)
 			broken = true;
 		}
 	}
-	/* answers may hold credentials and the secrets of proxies */
-	size_t done = l->in.len - in.len;
+	return !broken && more >= 0;
+}
+
+/* What is not a whole message yet is kept. */
+static bool take_input(struct pool_link *l, struct span in)
+{
+	if (l->in.len == 0) {
+		bool good = take_messages(l, &in);
+		buffer_append(&l->in, in);
+		return good;
+	}
+	buffer_append(&l->in, in);
+	struct span left = buffer_span(&l->in);
+	bool good = take_messages(l, &left);
+	size_t done = l->in.len - left.len;
 	mem_wipe(l->in.data + l->in.start, done);
 	buffer_consume(&l->in, done);
-	return !broken && more >= 0;
+	return good;
 }
 
 static void on_readable(evutil_socket_t fd, short what UNUSED, void *ctx)
 {
+	static char chunk[READ_CHUNK]; /* of all links; each keeps but what is left over */
 	struct pool_link *l = ctx;
 	struct pool *p = l->pool;
-	char *at = buffer_reserve(&l->in, READ_CHUNK);
-	ssize_t n = read(fd, at, READ_CHUNK);
+	ssize_t n = read(fd, chunk, sizeof(chunk));
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
 		pool_link_dead(l, n == 0 ? "closed" : strerror(errno));
 		return;
 	}
-	buffer_commit(&l->in, (size_t)n);
 	front_bytes_came(p->front);
-	if (!take_messages(l)) {
+	bool good = take_input(l, span_make(chunk, (size_t)n));
+	/* answers may hold credentials and the secrets of proxies */
+	mem_wipe(chunk, (size_t)n);
+	if (!good) {
 		pool_link_dead(l, "a message does not decode");
 		return;
 	}

@@ -118,13 +118,19 @@ static bool is_lookup(const struct pool_ticket *t)
 	return t->ask != CHANNEL_LIST && t->ask != CHANNEL_STORE && t->ask != CHANNEL_EXCHANGE;
 }
 
-/* Only a lookup finds out whether a backend is back. */
+/* A lookup finds out whether a backend is back; where there are none, the start of an exchange. */
+static bool may_probe(struct pool_ticket *t)
+{
+	bool starts = t->ask == CHANNEL_EXCHANGE && ticket_request(t)->io.exchange.handle.len == 0;
+	return is_lookup(t) || starts;
+}
+
 static bool admit(struct pool *p, struct pool_ticket *t)
 {
 	if (!p->breaker.open)
 		t->pass = (struct breaker_pass){.answers = p->breaker.answers};
 	return !p->breaker.open ||
-	       (is_lookup(t) && breaker_admit(&p->breaker, clock_ms(), &t->pass));
+	       (may_probe(t) && breaker_admit(&p->breaker, clock_ms(), &t->pass));
 }
 
 void pool_ask(struct request *r)

@@ -400,6 +400,7 @@ static bool exchange(struct asker *as, void *state, struct job *job)
 	}
 	question_begin(job, ASK_PASSDB);
 	enum verdict v = as->driver->exchange(state, &job->ask, &ex);
+	job->answer.backend = BACKEND_ANSWERS; /* whatever it says is about this client */
 	asker_answer(job, v < VERDICT_COUNT ? v : VERDICT_INTERNAL);
 	if (v != VERDICT_OK && v != VERDICT_NEXT)
 		return true;

@@ -21,8 +21,14 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
+/* what a target may want besides */
+#ifndef KIT_MORE_MECHANISMS
+#define KIT_MORE_MECHANISMS ""
+#endif
+
 static const char kit_configuration[] =
-    "auth_mechanisms = plain login scram-sha-256 scram-sha-256-plus digest-md5 anonymous\n"
+    "auth_mechanisms = plain login scram-sha-256 scram-sha-256-plus digest-md5 "
+    "anonymous " KIT_MORE_MECHANISMS "\n"
     "auth_master_user_separator = *\n"
     "auth_failure_delay = 0\n"
     "auth_cache_size = 16k\n"
@@ -68,7 +74,7 @@ static inline struct span kit_blob(void)
 {
 	static struct buffer blob;
 	static const char *const mechanisms[] = {"PLAIN", "LOGIN", "SCRAM-SHA-256",
-	    "SCRAM-SHA-256-PLUS", "DIGEST-MD5", "ANONYMOUS", NULL};
+	    "SCRAM-SHA-256-PLUS", "DIGEST-MD5", "ANONYMOUS", "GSSAPI", NULL};
 	const struct config_options options = {
 	    .drivers = known_driver_specs, .mechanisms = mechanisms};
 	if (blob.len == 0) {
