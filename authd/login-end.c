@@ -81,7 +81,8 @@ void login_end_failure(struct request *r, enum verdict v)
 /* What the passdbs told of a user who has not proven yet that he is this one is not for him. */
 static void forget_what_was_shown(struct request *r)
 {
-	if (r->computes && !r->mech_is_done)
+	bool unproven = r->computes || r->mech->helper != NULL;
+	if (unproven && r->wanted_scheme != NULL && !r->mech_is_done)
 		passdb_roll_back(r, &r->before);
 }
 

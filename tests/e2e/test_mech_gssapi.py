@@ -52,7 +52,7 @@ def realm():
 def write_users(server):
     with open(server.passwd, "w") as f:
         f.write("tim:{PLAIN}tim-Password9\n"
-                "boss:{PLAIN}boss-Password9::::::k5principals=tim@EXAMPLE.ORG,nobody@EXAMPLE.ORG\n")
+                "boss:{PLAIN}boss-Password9::::::k5principals=tim@EXAMPLE.ORG,nobody@EXAMPLE.ORG quarter=north\n")
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,10 @@ def test_other_identities(server, realm):
         assert login(c, Client(realm.caches["anna"]), b"tim").cmd == "FAIL"
         reply = login(c, Client(realm.caches["tim"]), b"boss")
         assert reply.cmd == "OK" and reply.get("user") == "boss"
-        assert login(c, Client(realm.caches["anna"]), b"boss").cmd == "FAIL"
+        assert reply.get("quarter") == "north"
+        # what the passdb tells of him is not for others
+        reply = login(c, Client(realm.caches["anna"]), b"boss")
+        assert reply.cmd == "FAIL" and not reply.has("quarter")
     server.wait_log("principal anna@EXAMPLE.ORG may not log in as boss")
 
 
