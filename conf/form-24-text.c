@@ -58,6 +58,8 @@ static struct span use_entry(struct form_24 *f, struct span text)
 
 /* ---- fields { } ---- */
 
+static const char *const no_sources[] = {NULL};
+
 static bool is_field_name(const char *key)
 {
 	size_t n =
@@ -105,12 +107,20 @@ static void put_attribute(struct form_24 *f, struct buffer *out, const char *key
 		buffer_printf(out, "=%s=%.*s", key, SPAN_ARG(protect(f->l->arena, value, ",")));
 }
 
+/* "field=template", where blanks separate and nothing is quoted */
+static void put_template(struct form_24 *f, struct buffer *out, const char *key, struct span value)
+{
+	struct span text = protect(f->l->arena, value, " \t");
+	buffer_printf(out, "%s%s=%.*s", out->len > 0 ? " " : "", key, SPAN_ARG(text));
+}
+
 /* The driver reads the whole list again; here an error still has its line. */
 static void put_item(
     struct form_24 *f, const struct conf_node *n, bool attributes, struct buffer *out)
 {
-	static const char *const names[] = {"ldap", "ldap_dn", TEMPLATE_LDAP_MULTI, NULL};
-	static const struct template_sources ldap = {.names = names};
+	const struct driver_form_24 *form = f->spec != NULL ? f->spec->form_24 : NULL;
+	const struct template_sources sources = {
+	    .names = form != NULL && form->sources != NULL ? form->sources : no_sources};
 	struct err err = {0};
 	struct span v, inside;
 	if (n->section || !is_field_name(n->key)) {
@@ -122,13 +132,14 @@ static void put_item(
 	inside = template_from_24(f->l->arena, v, &err);
 	if (inside.ptr != NULL && !attributes)
 		inside = use_entry(f, inside);
-	if (inside.ptr != NULL &&
-	    template_parse_with(f->l->arena, inside, attributes ? &ldap : NULL, &err) == NULL)
+	if (inside.ptr != NULL && template_parse_with(f->l->arena, inside, &sources, &err) == NULL)
 		inside = SPAN_NULL;
 	if (inside.ptr == NULL)
 		load_error(f->l, load_place(n), "%s: %s", n->key, err.text);
 	else if (attributes)
 		put_attribute(f, out, n->key, inside);
+	else if (sources.names != no_sources)
+		put_template(f, out, n->key, inside);
 	else
 		form_24_put_field(out, n->key, inside);
 }

@@ -435,6 +435,7 @@ struct conf_node *load_24(struct load *l, struct conf_node *read)
 	check_version(l, read);
 	put_in(l, root, read, read, 0);
 	merge_sections(l, root);
+	load_24_blocks(l, root);
 	resolve_all(l, root);
 	l->c->written = root;
 	rewrite(l, top, root, root, top);

@@ -122,6 +122,8 @@ void load_24_db(struct load *l, struct conf_node *parent, const struct conf_node
     const struct conf_node *block, const struct conf_node *root);
 /* When all databases are known: which share their settings, and the text of each. */
 void load_24_finish(struct load *l);
+/* load-24-blocks.c: blocks that are settings in another form; changes the tree. */
+void load_24_blocks(struct load *l, struct conf_node *root);
 /* Is it one of a driver's or a database's settings, or a block of them? */
 bool load_24_is_of_driver(struct load *l, const struct conf_node *n);
 /* Reports what is not known in such a block. */

@@ -3,6 +3,7 @@
  * Runs in: parent, authctl; pure.
  */
 #include "conf/form-24.h"
+#include "conf/template.h"
 #include "drivers/ldap-settings.h"
 
 /* The first of the SASL mechanisms: one that the administrator trusts most. */
@@ -56,11 +57,14 @@ static const struct driver_name_24 names[] = {
     {.name = NULL},
 };
 
+static const char *const sources[] = {"ldap", "ldap_dn", TEMPLATE_LDAP_MULTI, NULL};
+
 const struct driver_form_24 ldap_form_24 = {
     .names = names,
     .passdb_fields = "pass_attrs",
     .userdb_fields = "user_attrs",
     .iterate_fields = "iterate_attrs",
     .attributes = true,
+    .sources = sources,
     .compose = compose,
 };

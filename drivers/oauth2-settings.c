@@ -339,7 +339,8 @@ static const struct driver_name_24 names_24[] = {
     {.name = NULL},
 };
 
-static const struct driver_form_24 form_24 = {.names = names_24};
+static const struct driver_form_24 form_24 = {
+    .names = names_24, .passdb_fields = "pass_attrs", .sources = source_names};
 
 const struct driver_spec spec_oauth2 = {
     .name = "oauth2",

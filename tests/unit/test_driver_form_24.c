@@ -174,6 +174,45 @@ static void test_ldap(void **state)
 	    "pass_attrs = \n");
 }
 
+#define OAUTH2_TEXT                                                                                \
+	"introspection_url = https://id/\nintrospection_mode = post\n"                             \
+	"scope = mail imap\npass_attrs = a=x%{' '}%{oauth2:b | lower}%{' '}y c=%{oauth2:d}\n"
+
+static void test_oauth2(void **state)
+{
+	(void)state;
+	static const char *const same[] = {
+	    "oauth2 {\n introspection_url = https://id/\n oauth2_introspection_mode = post\n"
+	    " scope {\n mail = yes\n no = no\n imap = yes\n }\n http_client_x = y\n}\n"
+	    "passdb oauth2 {\n fields {\n a = x %{oauth2:b | lower} y\n c = %{oauth2:d}\n }\n}\n",
+	    "passdb any {\n driver = oauth2\n oauth2 {\n introspection_url = https://id/\n"
+	    " introspection_mode = post\n }\n oauth2_scope {\n mail = yes\n imap = yes\n }\n"
+	    " fields {\n a = x %{oauth2:b | lower} y\n c = %{oauth2:d}\n }\n}\n"};
+	for (size_t i = 0; i < ARRAY_LEN(same); i++) {
+		char text[2000];
+		snprintf(text, sizeof(text), VERSION "%s" LISTENER, same[i]);
+		struct config *c = load_as(text, true); /* http_client_x is passed over */
+		if (c == NULL)
+			fail_msg("%s", errors.data);
+		const char *got = pool_text(c, 0);
+		if (strcmp(got, OAUTH2_TEXT) != 0)
+			fail_msg("%s\ngives\n%s", text, got);
+		config_free(&c);
+	}
+}
+
+static void test_lists_in_databases(void **state)
+{
+	(void)state;
+	struct config *c = load(
+	    VERSION "passdb static {\n password = x\n mechanisms_filter {\n  plain = yes\n"
+		    "  login = no\n }\n}\npassdb ldap {\n ldap_uris = ldapi:///\n filter = (a=b)\n"
+		    "}\nldap_auth_sasl_mechanisms {\n external = yes\n}\n" LISTENER);
+	assert_string_equal(c->scopes[0].passdbs[0].set->mechanisms, "plain");
+	assert_non_null(strstr(c->pools[1].file_text, "sasl_mech = external"));
+	config_free(&c);
+}
+
 static void test_drivers_with_words(void **state)
 {
 	(void)state;
@@ -382,6 +421,18 @@ static void test_errors(void **state)
 	    {"passdb {\n driver = passwd-file\n args = etc/users\n}\n",
 		"f:3: passdb: args: path: \"etc/users\" is no absolute path"},
 	    {VERSION "passdb oauth2 {\n anything = x\n}\n", "f:2: passdb"},
+	    {VERSION STATIC "oauth2 {\n scope {\n a = maybe\n }\n}\n",
+		"f:5: oauth2 {} by itself judges no token here"},
+	    {VERSION STATIC "oauth2 {\n scope {\n a = maybe\n }\n}\n",
+		"f:7: oauth2_scope: a is neither yes nor no"},
+	    {VERSION "oauth2 {\n ssl_client_ca_file = /x\n fields {\n a = b\n }\n}\n",
+		"f:3: ssl_client_ca_file: write it in passdb oauth2 {}"},
+	    {VERSION "oauth2 {\n ssl_client_ca_file = /x\n fields {\n a = b\n }\n}\n",
+		"f:4: write these fields in passdb oauth2 {"},
+	    {VERSION "oauth2 {\n introspektion_url = /x\n}\n",
+		"f:3: unknown setting \"oauth2_introspektion_url\", did you mean"},
+	    {VERSION "passdb oauth2 {\n fields {\n a = %{oauth:b}\n }\n}\n",
+		"f:4: a: unknown provider \"oauth\""},
 	    {VERSION "auth_usrname_format = x\n", "f:2: unknown setting \"auth_usrname_format\", "
 						  "did you mean \"auth_username_format\"?"},
 	    {VERSION "sql_drver = x\n",
@@ -510,6 +561,8 @@ int main(void)
 	    cmocka_unit_test(test_mysql_with_tls_and_around),
 	    cmocka_unit_test(test_pgsql_and_sqlite),
 	    cmocka_unit_test(test_ldap),
+	    cmocka_unit_test(test_oauth2),
+	    cmocka_unit_test(test_lists_in_databases),
 	    cmocka_unit_test(test_drivers_with_words),
 	    cmocka_unit_test(test_fields_of_the_section),
 	    cmocka_unit_test(test_sharing),
