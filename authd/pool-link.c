@@ -236,6 +236,8 @@ void pool_add_link(struct pool *p, int fd)
 	event_assign(&l->write_event, p->front->base, fd, EV_WRITE, on_writable, l);
 	event_add(&l->read_event, NULL);
 	TAILQ_INSERT_TAIL(&p->links, l, entry);
+	/* its hello is there already: the first question is to find it ready */
+	on_readable(fd, EV_READ, l);
 }
 
 void pool_link_unlink(struct pool_link *l)

@@ -323,7 +323,6 @@ static void check_now_and_then(struct worker *w)
 static void loop(struct worker *w)
 {
 	bool lanes_are_done = false;
-	say_hello(w, true);
 	while (w->result < 0) {
 		handle_frames(w);
 		if (lanes_are_done)
@@ -419,6 +418,11 @@ int worker_run(int control, int channel, const struct worker_hooks *hooks)
 	w->result = -1;
 	bool ok =
 	    worker_open(w, hooks, &err) && set_flags(control, &err) && set_flags(channel, &err);
+	if (ok) {
+		/* before the front has its end of the channel */
+		say_hello(w, true);
+		write_channel(w);
+	}
 	tell_parent(w, ok, &err);
 	if (ok) {
 		loop(w);
