@@ -23,6 +23,7 @@ enum {
 	FAIR_MS = 1000,	       /* less patience than this proves nothing about the server */
 	IDLE_MS = 30000,       /* then the connection is tried before it is used */
 	MESSAGE_MAX = 4 << 20, /* one entry */
+	ANSWER_MAX = 2 * MESSAGE_MAX,
 	SMALL_WRITE = 8192,
 };
 
@@ -77,6 +78,12 @@ bool ldap_code_is_outage(int code)
 	       code == LDAP_OPERATIONS_ERROR || code == LDAP_SERVER_DOWN;
 }
 
+static void begin_step(struct ldap_conn *c, int64_t until_ms)
+{
+	c->until_ms = until_ms;
+	c->room = ANSWER_MAX;
+}
+
 /* ---- waiting for answers ---- */
 
 static int last_code(const struct ldap_conn *c)
@@ -91,12 +98,14 @@ static enum ldap_call wait_for(
 {
 	*res = NULL;
 	struct timeval tv = timeval_of(ms > 0 ? ms : 0);
-	c->until_ms = clock_ms() + ms;
+	begin_step(c, clock_ms() + ms);
 	int type = ldap_result(c->ld, msgid, all ? LDAP_MSG_ALL : LDAP_MSG_ONE, &tv, res);
 	if (type > 0) {
 		c->used_ms = clock_ms();
 		return CALL_DONE;
 	}
+	if (type < 0 && c->room == 0)
+		return ldap_conn_lost(c, false, err, "an answer of more than %d bytes", ANSWER_MAX);
 	if (type < 0)
 		return ldap_conn_lost(
 		    c, false, err, "connection lost (%s)", ldap_err2string(last_code(c)));
@@ -174,13 +183,14 @@ static ber_slen_t limit_read(Sockbuf_IO_Desc *d, void *buf, ber_len_t len)
 {
 	struct ldap_conn *c = d->sbiod_pvt;
 	if (c->ahead_at == c->ahead_end) {
-		if (!wait_until(d, POLLIN))
+		if (c->room == 0 || !wait_until(d, POLLIN))
 			return -1;
 		ber_slen_t n = LBER_SBIOD_READ_NEXT(d, c->ahead, sizeof(c->ahead));
 		if (n <= 0)
 			return n;
 		c->ahead_at = 0;
 		c->ahead_end = (size_t)n;
+		c->room -= c->ahead_end < c->room ? c->ahead_end : c->room;
 	}
 	size_t n = c->ahead_end - c->ahead_at;
 	if (n > len)
@@ -274,7 +284,7 @@ static enum ldap_call connect_step(
 		    "TLS cannot be set up: are tls_ca_cert_file and the other tls_ files "
 		    "readable?");
 	ldap_set_option(c->ld, LDAP_OPT_NETWORK_TIMEOUT, &tv);
-	c->until_ms = clock_ms() + ms;
+	begin_step(c, clock_ms() + ms);
 	c->connected = (struct ldap_conncb){.lc_add = add_limit, .lc_del = no_more, .lc_arg = c};
 	ldap_set_option(c->ld, LDAP_OPT_CONNECT_CB, &c->connected);
 	errno = 0;
@@ -303,7 +313,7 @@ static enum ldap_call start_tls_step(
 	if (rc != LDAP_SUCCESS)
 		return ldap_conn_lost(
 		    c, true, err, "StartTLS refused: %s (%s)", ldap_err2string(rc), text);
-	c->until_ms = clock_ms() + patience(c, deadline_ms, CONNECT_MS);
+	begin_step(c, clock_ms() + patience(c, deadline_ms, CONNECT_MS));
 	errno = 0;
 	rc = ldap_install_tls(c->ld);
 	if (rc != LDAP_SUCCESS)

@@ -50,6 +50,7 @@ struct ldap_conn {
 	int64_t used_ms;
 	bool hasty;	  /* it failed for want of time that the question did not have */
 	int64_t until_ms; /* of the step at hand: reads and writes fail then */
+	size_t room;	  /* what that step may still read: a hostile server sends for ever */
 	/* read from the socket, not yet by libldap or its TLS */
 	char ahead[4096];
 	size_t ahead_at, ahead_end;

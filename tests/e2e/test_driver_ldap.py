@@ -274,6 +274,17 @@ def test_a_listener_that_says_nothing(slapd, scheme, tls):
             assert broker.result("alice", WRONG) == MISMATCH
 
 
+@pytest.mark.parametrize("what", [ldap.Endless.ENTRY, ldap.Endless.REFERENCE], ids=["entries", "references"])
+def test_an_answer_without_an_end(slapd, what):
+    """An outage, at once, and the worker stays small; before, it took a gigabyte in some seconds."""
+    with ldap.Endless(what) as endless:
+        uris = "ldap://127.0.0.1:%d" % endless.port
+        with Broker(deadline="20 secs", **standard(slapd, uris=uris)) as broker:
+            assert broker.result("alice", GOOD["alice"]) == TEMPFAIL, broker.server.logs()
+            assert "an answer of more than" in broker.server.logs()
+            assert max(map(proc.peak_kib, broker.server.pids("worker ldap"))) < 300 * 1024
+
+
 def test_no_password_is_in_the_log(compare, binding):
     for broker in (compare, binding):
         logs = broker.server.logs()

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 
 from . import proc
 
@@ -230,6 +231,53 @@ access to * by dn.one="ou=services,%(base)s" read by anonymous auth by * none
 def settings(**more):
     """The text of a dovecot-ldap.conf.ext."""
     return "".join("%s = %s\n" % item for item in more.items())
+
+
+def _ber(tag, *parts):
+    body = b"".join(parts)
+    return bytes([tag, 0x84]) + len(body).to_bytes(4, "big") + body
+
+
+class Endless:
+    """A server that takes every bind and answers a search with entries, or references, for ever."""
+
+    ENTRY = _ber(0x64, _ber(4, b"uid=alice,dc=x"), _ber(0x30, _ber(
+        0x30, _ber(4, b"userPassword"), _ber(0x31, _ber(4, b"{PLAIN}x")))))
+    REFERENCE = _ber(0x73, _ber(4, b"ldap://127.0.0.1:1/dc=x"))
+
+    def __init__(self, what):
+        self.what = what
+
+    def __enter__(self):
+        self.end = False
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *exc):
+        self.end = True
+        self.socket.close()
+
+    def _accept(self):
+        try:
+            while True:
+                threading.Thread(target=self._serve, args=(self.socket.accept()[0],), daemon=True).start()
+        except OSError:
+            pass
+
+    def _serve(self, c):
+        try:
+            with c:
+                while request := c.recv(65536):
+                    at = 2 if request[1] < 128 else 2 + (request[1] & 127)  # libldap's are short
+                    msgid, operation = request[at:at + 3], request[at + 3]
+                    if operation == 0x60:
+                        c.sendall(_ber(0x30, msgid, _ber(0x61, b"\x0a\x01\x00\x04\x00\x04\x00")))
+                    while operation == 0x63 and not self.end:
+                        c.sendall(_ber(0x30, msgid, self.what) * 200)
+        except OSError:
+            pass
 
 
 class Silent:
