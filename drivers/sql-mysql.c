@@ -19,7 +19,7 @@
 #include "base/wheel.h"
 #include "drivers/sql.h"
 
-enum { COLUMN_SIZE = 512 };
+enum { COLUMN_SIZE = 512, ROW_MAX = 16 << 20 };
 
 struct column {
 	char bytes[COLUMN_SIZE];
@@ -160,6 +160,10 @@ static enum sql_result failure(
 	bool late = clock_ms() >= c->until;
 	if (late && (code == 0 || (code >= CR_MIN_ERROR && code <= CR_MAX_ERROR)))
 		err_set(err, EX_TEMPFAIL, "mysql %s: no answer in time", c->host);
+	else if (code == 0) /* the library does not say which of these */
+		err_set(err, EX_TEMPFAIL,
+		    "mysql %s: the connection broke off, or a row has more than %d bytes", c->host,
+		    ROW_MAX);
 	else
 		err_set(err, EX_TEMPFAIL, "mysql %s: %s (%u)", c->host, text, code);
 	if (code == 0 || is_connection_error(code))
@@ -187,6 +191,7 @@ static void set_options(MYSQL *my, const struct sql_connect *to)
 	unsigned connect = (unsigned)(to->connect_timeout / 1000);
 	unsigned reading = (unsigned)(to->read_timeout / 1000);
 	unsigned writing = (unsigned)(to->write_timeout / 1000), off = 0;
+	unsigned long packet = ROW_MAX;
 	const char *group = to->option_group != NULL ? to->option_group : "client";
 	mysql_options(my, MYSQL_OPT_NONBLOCK, 0);
 	mysql_options(my, MYSQL_OPT_CONNECT_TIMEOUT, &connect);
@@ -194,6 +199,8 @@ static void set_options(MYSQL *my, const struct sql_connect *to)
 	mysql_options(my, MYSQL_OPT_WRITE_TIMEOUT, &writing);
 	/* a server must not be able to ask for files of this machine */
 	mysql_options(my, MYSQL_OPT_LOCAL_INFILE, &off);
+	/* nor have the library hold a gigabyte for it, as it would by itself */
+	mysql_options(my, MYSQL_OPT_MAX_ALLOWED_PACKET, &packet);
 	if (to->option_file != NULL)
 		mysql_options(my, MYSQL_READ_DEFAULT_FILE, to->option_file);
 	mysql_options(my, MYSQL_READ_DEFAULT_GROUP, group);

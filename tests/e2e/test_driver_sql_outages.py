@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from lib import authserver, outages, sql, users
+from lib import authserver, outages, proc, sql, users
 from test_driver_sql import conf_for, start
 
 pytestmark = pytest.mark.authd_only("the driver's own tests")
@@ -105,6 +105,23 @@ def test_one_users_trouble_is_no_outage(db):
         assert "the backend is down" not in server.logs()
     finally:
         server.stop()
+
+
+def test_a_row_without_measure():
+    """A server that sends hundreds of megabytes does not get the worker to hold them."""
+    db = sql.MariaDB().init()
+    query = "SELECT email as user, password, REPEAT('x', 200000000) AS more FROM users WHERE email = '%u'"
+    server = None
+    try:
+        db.sql("SET GLOBAL max_allowed_packet = 1073741824")
+        server = launch("driver = mysql\nconnect = %s\npassword_query = %s\n" % (db.connect(), query))
+        assert login(server, users.PASSWORDS["tim"], "tim@example.com") == "temp_fail"
+        server.wait_log("a row has more than")
+        assert max(map(proc.peak_kib, server.pids("worker sql"))) < 100 * 1024
+    finally:
+        if server:
+            server.stop()
+        db.stop()
 
 
 def descriptors(server):
