@@ -69,11 +69,22 @@ void rehash_free(struct rehash *re)
 	arena_free(&re->arena);
 }
 
+/*
+ * What nobody has looked at does not become the password: its end may be a slip that the old hash
+ * lets pass. Nor does it become one of which only the beginning counts.
+ */
+static bool all_of_it_counts(const struct rehash *re, const struct job *job)
+{
+	return scheme_reads_all(&job->hash, job->q.password) &&
+	       scheme_reads_all(&re->target, job->q.password);
+}
+
 void rehash_note(struct asker *as, struct job *job)
 {
 	struct rehash *re = &as->rehash;
 	atomic_fetch_add(&re->logins[scheme_kind_of(&job->hash)], 1);
-	if (!re->on || (job->q.flags & ASK_REHASH) == 0 || !secret_is_set(job->stored))
+	if (!re->on || (job->q.flags & ASK_REHASH) == 0 || !secret_is_set(job->stored) ||
+	    !all_of_it_counts(re, job))
 		return;
 	job->rehash = scheme_is_weaker(&job->hash, &re->target) ||
 		      (re->scram && job->more_count == 0 && verifier_is_missing(job));

@@ -119,7 +119,8 @@ static const struct setting passdb_rows[] = {
 	"stored one that is weaker. The driver must be able to (sql, passwd-file). What other "
 	"mechanisms need (CRAM-MD5, SCRAM-SHA-256 ...) is left alone, but of a password kept in "
 	"plain "
-	"text they are deprived."),
+	"text they are deprived. Not after a login with a password that the old or the new hash "
+	"cuts (DES-CRYPT after 8 bytes, BLF-CRYPT after 72)."),
 };
 const struct setting_table passdb_settings_table = TABLE(passdb_rows, db_settings, "passdb");
 

@@ -113,6 +113,8 @@ extern const struct scheme_kind scheme_kinds[SCHEME_KINDS];
 size_t scheme_kind_of(const struct scheme_hash *h);
 /* By kind, and within one by cost. Never one that a mechanism needs. */
 bool scheme_is_weaker(const struct scheme_hash *h, const struct scheme_hash *than);
+/* Does all of this password count, or would another one with the same beginning do as well? */
+bool scheme_reads_all(const struct scheme_hash *h, struct secret password);
 
 /*
  * A hash to spend time on when the user is unknown: same scheme and cost as

@@ -110,3 +110,14 @@ bool scheme_is_weaker(const struct scheme_hash *h, const struct scheme_hash *tha
 	return mine.usec <= its.usec && mine.memory <= its.memory &&
 	       (mine.usec < its.usec || mine.memory < its.memory);
 }
+
+/* crypt(3)'s oldest kind and bcrypt look at a password's beginning, PLAIN-TRUNC keeps no more. */
+bool scheme_reads_all(const struct scheme_hash *h, struct secret password)
+{
+	enum { DES_READS = 8, BCRYPT_READS = 72 };
+	size_t len = secret_reveal(password).len, kind = scheme_kind_of(h);
+	if (h->scheme == &scheme_plain_trunc)
+		return secret_is_set(scheme_plain_trunc_full(h->raw));
+	return (kind != KIND_DES || len <= DES_READS) &&
+	       (kind != KIND_BCRYPT || len <= BCRYPT_READS);
+}

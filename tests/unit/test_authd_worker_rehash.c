@@ -137,6 +137,45 @@ static void test_empty_verifier(void **state)
 	assert_true(credential_fits(k, &an, "test"));
 }
 
+/* What the old or the new hash does not look at does not become the password. */
+static void test_passwords_that_are_cut(void **state)
+{
+	struct kit *k = *state;
+	static const char half[] = "0123456789abcdef0123456789abcdef01234567";
+	const struct scheme_gen gen = {0};
+	struct err err = {0};
+	struct buffer b = {0};
+	char text[2048], longest[2 * sizeof(half)];
+	snprintf(longest, sizeof(longest), "%s%s", half, half);
+	struct secret des = scheme_generate(
+	    SPAN_LIT("DES-CRYPT"), &gen, secret_of(SPAN_LIT("pencil99")), &k->arena, &err);
+	struct secret ssha =
+	    scheme_generate(SPAN_LIT("SSHA"), &gen, secret_of(span_of(longest)), &k->arena, &err);
+	buffer_printf(&b,
+	    "des:%.*s\ntrunc:{PLAIN-TRUNC}4-test\nlong:%.*s\n"
+	    "end:{SSHA}H/zrDv8FXUu1JmwvVYijfrYEF34jVZcO\n",
+	    SPAN_ARG(secret_reveal(des)), SPAN_ARG(secret_reveal(ssha)));
+	size_t kept = b.len - strlen("{SSHA}H/zrDv8FXUu1JmwvVYijfrYEF34jVZcO\n");
+	kit_write(k, "users", buffer_span(&b));
+	kit_run(k, "auth_allow_weak_schemes = yes\nauth_rehash_scheme = BLF-CRYPT\n"
+		   "passdb {\n driver = passwd-file\n args = DIR/users\n rehash = yes\n}\n");
+	assert_int_equal(ask(k, CHANNEL_VERIFY, "des", "pencil99x").verdict, VERDICT_OK);
+	assert_int_equal(ask(k, CHANNEL_VERIFY, "trunc", "testx").verdict, VERDICT_OK);
+	assert_int_equal(ask(k, CHANNEL_VERIFY, "long", longest).verdict, VERDICT_OK);
+	/* one lane does them one after the other: this one is the last */
+	assert_int_equal(ask(k, CHANNEL_VERIFY, "end", "test").verdict, VERDICT_OK);
+	wait_for_store(k);
+	read_users(k, text, sizeof(text));
+	assert_memory_equal(text, buffer_span(&b).ptr, kept);
+	assert_non_null(strstr(text, "\nend:{BLF-CRYPT}"));
+	/* all of it counts now */
+	assert_int_equal(ask(k, CHANNEL_VERIFY, "des", "pencil99").verdict, VERDICT_OK);
+	wait_for_store(k);
+	read_users(k, text, sizeof(text));
+	assert_true(strncmp(text, "des:{BLF-CRYPT}", 15) == 0);
+	buffer_free(&b);
+}
+
 static void test_time_limit(void **state)
 {
 	struct kit *k = *state;
@@ -174,6 +213,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(
 		test_verifier_of_another_password, kit_setup, kit_teardown),
 	    cmocka_unit_test_setup_teardown(test_empty_verifier, kit_setup, kit_teardown),
+	    cmocka_unit_test_setup_teardown(test_passwords_that_are_cut, kit_setup, kit_teardown),
 	    cmocka_unit_test_setup_teardown(test_time_limit, kit_setup, kit_teardown),
 	    cmocka_unit_test_setup_teardown(test_absurd_rounds, kit_setup, kit_teardown),
 	};
