@@ -82,7 +82,9 @@ struct channel_answer {
 	enum backend_state backend;
 	struct span detail;	  /* why, for the log; may be empty */
 	struct secret credential; /* CREDENTIAL: raw value in the asked scheme */
-	bool has_password; /* VERIFY: a password was compared (not nopassword, not skipped) */
+	/* VERIFY: a password was compared (not nopassword, not skipped); DISABLED and EXPIRED: and
+	   it was right */
+	bool has_password;
 	struct fields fields;
 	int64_t keep_ms;    /* cached for no longer than this; 0: no limit, < 0: not at all */
 	struct fields tell; /* for the mechanism alone */

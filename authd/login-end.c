@@ -67,9 +67,9 @@ void login_end_failure(struct request *r, enum verdict v)
 		return;
 	}
 	r->verdict = v;
-	if (v == VERDICT_DISABLED) {
+	if (v == VERDICT_DISABLED && r->may_hear_why) {
 		r->code = REPLY_USER_DISABLED;
-	} else if (v == VERDICT_EXPIRED) {
+	} else if (v == VERDICT_EXPIRED && r->may_hear_why) {
 		r->code = REPLY_PASS_EXPIRED;
 		r->reason = SPAN_LIT("Password expired");
 	} else if (r->master == MASTER_TARGET) {

@@ -278,6 +278,7 @@ static void answered_deny(struct request *r, const struct channel_answer *an)
 		log_verdict(r, v, an->detail);
 	else if (v != VERDICT_UNKNOWN_USER && !r->checking_existence)
 		auth_log_failure(r, r->db->set->driver, SPAN_LIT("User found from deny passdb"));
+	r->may_hear_why = true;
 	request_path_add(r, r->db->set->driver, v);
 	passdb_roll_back(r, &r->kept);
 	go_on(r, v);
@@ -293,6 +294,7 @@ void passdb_answered(struct request *r, const struct channel_answer *an)
 		return;
 	}
 	log_verdict(r, v, an->detail);
+	r->may_hear_why = an->has_password || r->passdb_chain.verified;
 	if (an->tell.count > 0) {
 		r->io.told = fields_in(&r->arena);
 		fields_merge(&r->io.told, &an->tell);

@@ -134,6 +134,7 @@ struct request {
 	const struct config_db *existence_db; /* the userdb behind checking_existence */
 	bool checking_existence;   /* a userdb wants to know whether a passdb has the user */
 	bool password_compared;	   /* some passdb really checked it */
+	bool may_hear_why;	   /* disabled or expired: said to whoever has the password */
 	const char *wanted_scheme; /* NULL: verify the password */
 	int master_rule;	   /* enum result_rule of the master passdb that said yes */
 	struct pool_ticket ticket;

@@ -248,23 +248,38 @@ static enum verdict verify_hashes(const struct asker *as, struct job *job, struc
 	return v;
 }
 
+/* Whatever the comparison says, which is for its time, and for what the user may hear. */
+static bool answer_is_known(struct job *job)
+{
+	if (job->dummy)
+		asker_answer(job, VERDICT_UNKNOWN_USER);
+	else if (job->refused)
+		asker_answer(job, job->verdict);
+	return job->dummy || job->refused;
+}
+
 void asker_hash(struct asker *as, struct job *job)
 {
 	if (job->makes) {
 		asker_make_credential(as, job);
 		return;
 	}
-	/* for an unknown user what the driver said stays */
-	struct err of_dummy, *err = job->dummy ? &of_dummy : &job->ask.err;
+	/* for an unknown or refused user what the driver said stays */
+	bool keep = job->dummy || job->refused;
+	struct err of_dummy, *err = keep ? &of_dummy : &job->ask.err;
 	err_clear(err);
 	enum verdict v = verify_hashes(as, job, err);
 	if (job->dummy) {
-		asker_answer(job, VERDICT_UNKNOWN_USER);
+		(void)answer_is_known(job);
 		return;
 	}
 	bool compared = v == VERDICT_OK || v == VERDICT_MISMATCH;
 	if (compared)
 		asker_note_kind(as, &job->hash);
+	if (answer_is_known(job)) {
+		job->answer.has_password = v == VERDICT_OK;
+		return;
+	}
 	if (v == VERDICT_OK)
 		rehash_note(as, job);
 	asker_answer(job, compared ? v : VERDICT_INTERNAL);
@@ -286,9 +301,7 @@ static bool hash_here_or_later(struct asker *as, struct job *job)
 		return true;
 	}
 	if (as->hash_time_limit != 0 && cost.usec / 1000 > as->hash_time_limit) {
-		if (job->dummy)
-			asker_answer(job, VERDICT_UNKNOWN_USER);
-		else
+		if (!answer_is_known(job))
 			job_answer(job, VERDICT_INTERNAL,
 			    "The %s hash would take about %llu seconds, more than hash_time_limit "
 			    "allows",
@@ -296,9 +309,7 @@ static bool hash_here_or_later(struct asker *as, struct job *job)
 		return true;
 	}
 	if (as->hash_memory_limit != 0 && cost.memory > as->hash_memory_limit) {
-		if (job->dummy)
-			asker_answer(job, VERDICT_UNKNOWN_USER);
-		else
+		if (!answer_is_known(job))
 			job_answer(job, VERDICT_INTERNAL,
 			    "The %s hash needs %llu MiB of memory, more than this worker's part "
 			    "of hash_memory_limit (%llu MiB)",
@@ -339,6 +350,20 @@ static bool compare(struct asker *as, struct job *job)
 	return true;
 }
 
+/* Disabled or expired. It takes as long as any other user's login. */
+static bool refused_user(struct asker *as, struct job *job, enum verdict v)
+{
+	asker_take_passwords(as, job);
+	bool comparable = secret_is_set(job->ask.entry.password) && secret_is_set(job->q.password);
+	if (comparable && asker_parse(as, job)) {
+		job->refused = true;
+		job->verdict = v;
+		return hash_here_or_later(as, job);
+	}
+	asker_answer(job, v);
+	return true;
+}
+
 bool asker_no_lookups(struct job *job)
 {
 	job_answer(job, VERDICT_NO_SCHEME,
@@ -354,7 +379,8 @@ static bool verify(struct asker *as, void *state, struct job *job)
 		asker_take_passwords(as, job);
 		bool next = v == VERDICT_OK && fields_has(&job->ask.entry.fields, "noauthenticate");
 		asker_answer(job, next ? VERDICT_NEXT : v);
-		job->answer.has_password = v == VERDICT_OK || v == VERDICT_MISMATCH;
+		bool judged = v == VERDICT_OK || v == VERDICT_MISMATCH;
+		job->answer.has_password = judged || v == VERDICT_DISABLED || v == VERDICT_EXPIRED;
 		return true;
 	}
 	if ((as->can & CAN_SHOW) == 0)
@@ -364,6 +390,8 @@ static bool verify(struct asker *as, void *state, struct job *job)
 		return compare(as, job);
 	if (v == VERDICT_UNKNOWN_USER && !skip)
 		return unknown_user(as, job);
+	if ((v == VERDICT_DISABLED || v == VERDICT_EXPIRED) && !skip)
+		return refused_user(as, job, v);
 	asker_take_passwords(as, job);
 	asker_answer(job, v);
 	return true;

@@ -52,6 +52,7 @@ struct job {
 	bool rehash;	      /* the stored hash is weak: after the answer, make a better one */
 	bool after;	      /* that is under way; nobody waits for it */
 	bool dummy;	      /* only to spend the time: the user is unknown */
+	bool refused;	      /* whatever the password is; only who has it is told why */
 	bool makes;	      /* not to compare but to make a credential of */
 	bool only_names;      /* answered but for names that are to be numbers */
 	unsigned passed_over; /* how often others went first for want of memory */

@@ -42,13 +42,14 @@ static enum verdict shadow_ask(void *state UNUSED, struct question *q)
 		q->backend = BACKEND_AWAY; /* one of several sources of names */
 	if (v == VERDICT_OK)
 		v = nss_shadow_age(&sp, (long)(time(NULL) / NSS_DAY_S), &q->err);
-	if (v != VERDICT_OK)
+	/* who is refused for his age is compared all the same: only his password tells him that */
+	if (v != VERDICT_OK && v != VERDICT_DISABLED && v != VERDICT_EXPIRED)
 		return v;
 	if (nss_password_is_usable(span_of(sp.sp_pwdp)))
 		q->entry.password = secret_of(span_of(sp.sp_pwdp));
 	if (!span_eq_str(q->vars->v[VAR_USER], sp.sp_namp))
 		fields_set_str(&q->entry.fields, "user", sp.sp_namp);
-	return VERDICT_OK;
+	return v;
 }
 
 static void shadow_close(void *state)

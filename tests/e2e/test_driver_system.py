@@ -63,6 +63,9 @@ def test_shadow(shadow_server):
     assert result(shadow_server, name + "l", "!") == "FAIL"
     assert result(shadow_server, name + "e", PASSWORD) == "user_disabled"
     assert result(shadow_server, name + "o", PASSWORD) == "pass_expired"
+    # only the user himself hears why
+    assert result(shadow_server, name + "e", WRONG) == "FAIL"
+    assert result(shadow_server, name + "o", WRONG) == "FAIL"
     assert result(shadow_server, "nobody", "*") == "FAIL"
     assert result(shadow_server, "no-such-user", "x") == "FAIL"
     assert "shadow(no-such-user,192.0.2.1): unknown user" in shadow_server.logs()
