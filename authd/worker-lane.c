@@ -222,14 +222,17 @@ static void lane_run(struct lane *l, struct job *const *jobs, size_t count)
 }
 
 /*
- * A fair share of what waits: lanes that are free take the rest at the same
- * time, and when all are busy the more go together. Where a question takes
- * long, nothing is gained that would be worth the waiting for each other.
+ * While questions are quick, all that wait: one round for many is sooner over
+ * than several beside each other. Else a fair share: lanes that are free take
+ * the rest at the same time, and when all are busy the more go together. Where
+ * a question takes long, nothing is gained that would be worth the waiting for
+ * each other.
  */
-static size_t pick_batch(struct lane_pool *p, struct job **jobs, bool one)
+static size_t pick_batch(const struct lane *l, struct job **jobs)
 {
-	unsigned others = p->idle + (p->max - p->count);
-	size_t share = one ? 1 : (p->queued + others) / (others + 1), n = 0;
+	struct lane_pool *p = l->pool;
+	unsigned others = l->quick ? 0 : p->idle + (p->max - p->count);
+	size_t share = l->slow ? 1 : (p->queued + others) / (others + 1), n = 0;
 	do {
 		jobs[n] = pick(p);
 		if (jobs[n] == NULL)
@@ -256,7 +259,7 @@ static void lane_step(struct lane *l)
 {
 	struct lane_pool *p = l->pool;
 	struct job *jobs[LANE_BATCH_MAX];
-	size_t count = pick_batch(p, jobs, l->slow);
+	size_t count = pick_batch(l, jobs);
 	if (count == 0) {
 		p->idle++;
 		pthread_cond_wait(&p->work, &p->hub->lock);
