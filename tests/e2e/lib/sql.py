@@ -65,7 +65,7 @@ class MariaDB:
     def init(self):
         done = proc.run(["mariadb-install-db", "--no-defaults", "--user=root", "--datadir=" + self.data,
                          "--auth-root-authentication-method=normal", "--skip-test-db",
-                         "--skip-name-resolve", "--innodb-log-file-size=4M"])
+                         "--skip-name-resolve", "--innodb-log-file-size=4M", "--tmpdir=" + self.dir])
         assert done.returncode == 0, done.stdout + done.stderr
         self.start()
         self.sql("CREATE DATABASE maildb; CREATE USER mailuser@'%' IDENTIFIED BY 'mailpassword';"
@@ -78,7 +78,8 @@ class MariaDB:
         self.daemon = proc.Daemon(
             ["mariadbd", "--no-defaults", "--user=root", "--datadir=" + self.data,
              "--socket=" + self.socket, "--port=%d" % self.port, "--bind-address=" + self.address,
-             "--pid-file=" + os.path.join(self.dir, "pid"), "--skip-name-resolve",
+             # one that starts removes the temporary tables of others in the same directory
+             "--tmpdir=" + self.dir, "--pid-file=" + os.path.join(self.dir, "pid"), "--skip-name-resolve",
              "--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M", "--innodb-flush-log-at-trx-commit=2",
              "--character-set-server=utf8mb4", "--skip-log-bin", "--performance-schema=OFF"] + self.options, self.log)
         proc.wait_for("MariaDB\n" + self.tail(), self.up, 40)
