@@ -12,42 +12,18 @@
 #include <sysexits.h>
 
 #include <mariadb/errmsg.h>
-#include <mariadb/mysql.h>
 #include <mariadb/mysqld_error.h>
 
 #include "base/mem.h"
 #include "base/wheel.h"
-#include "drivers/sql.h"
+#include "drivers/sql-mysql.h"
 
-enum { COLUMN_SIZE = 512, ROW_MAX = 16 << 20 };
-
-struct column {
-	char bytes[COLUMN_SIZE];
-	unsigned long len;
-	my_bool null, cut;
-};
-
-struct statement {
-	MYSQL_STMT *st;
-	unsigned count;
-	MYSQL_RES *meta;
-	struct column *columns;
-	MYSQL_BIND *binds;
-};
-
-struct conn {
-	MYSQL *my;
-	const char *host;
-	int64_t until;
-	struct statement slots[SQL_SLOTS];
-	struct statement *running;
-	bool at_end;
-};
+enum { ROW_MAX = 16 << 20 };
 
 /* ---- waiting ---- */
 
 /* What the library waits for, until it is there or the time is over. */
-static int wait_for(struct conn *c, int events)
+static int wait_for(struct mysql_conn *c, int events)
 {
 	struct pollfd p = {.fd = (int)mysql_get_socket(c->my)};
 	if ((events & MYSQL_WAIT_READ) != 0)
@@ -74,7 +50,7 @@ static int wait_for(struct conn *c, int events)
 	return got & events;
 }
 
-static bool run_connect(struct conn *c, const struct sql_connect *to)
+static bool run_connect(struct mysql_conn *c, const struct sql_connect *to)
 {
 	MYSQL *got = NULL;
 	bool local = c->host[0] == '/';
@@ -85,7 +61,7 @@ static bool run_connect(struct conn *c, const struct sql_connect *to)
 	return got != NULL;
 }
 
-static bool run_query(struct conn *c, const char *sql)
+static bool run_query(struct mysql_conn *c, const char *sql)
 {
 	int rc = 1;
 	int events = mysql_real_query_start(&rc, c->my, sql, strlen(sql));
@@ -94,7 +70,7 @@ static bool run_query(struct conn *c, const char *sql)
 	return rc == 0;
 }
 
-static bool run_prepare(struct conn *c, MYSQL_STMT *st, const char *sql)
+static bool run_prepare(struct mysql_conn *c, MYSQL_STMT *st, const char *sql)
 {
 	int rc = 1;
 	int events = mysql_stmt_prepare_start(&rc, st, sql, strlen(sql));
@@ -103,7 +79,7 @@ static bool run_prepare(struct conn *c, MYSQL_STMT *st, const char *sql)
 	return rc == 0;
 }
 
-static bool run_execute(struct conn *c, MYSQL_STMT *st)
+static bool run_execute(struct mysql_conn *c, MYSQL_STMT *st)
 {
 	int rc = 1;
 	int events = mysql_stmt_execute_start(&rc, st);
@@ -112,7 +88,7 @@ static bool run_execute(struct conn *c, MYSQL_STMT *st)
 	return rc == 0;
 }
 
-static int run_fetch(struct conn *c, MYSQL_STMT *st)
+static int run_fetch(struct mysql_conn *c, MYSQL_STMT *st)
 {
 	int rc = 1;
 	int events = mysql_stmt_fetch_start(&rc, st);
@@ -121,7 +97,7 @@ static int run_fetch(struct conn *c, MYSQL_STMT *st)
 	return rc;
 }
 
-static bool run_free_result(struct conn *c, MYSQL_STMT *st)
+static bool run_free_result(struct mysql_conn *c, MYSQL_STMT *st)
 {
 	my_bool rc = 1;
 	int events = mysql_stmt_free_result_start(&rc, st);
@@ -155,7 +131,7 @@ static bool is_charset_error(unsigned code)
 }
 
 static enum sql_result failure(
-    struct conn *c, unsigned code, const char *state, const char *text, struct err *err)
+    struct mysql_conn *c, unsigned code, const char *state, const char *text, struct err *err)
 {
 	bool late = clock_ms() >= c->until;
 	if (late && (code == 0 || (code >= CR_MIN_ERROR && code <= CR_MAX_ERROR)))
@@ -171,7 +147,7 @@ static enum sql_result failure(
 	return is_charset_error(code) || sql_state_is_about_values(state) ? SQL_UNFIT : SQL_FAILED;
 }
 
-static enum sql_result st_failure(struct conn *c, MYSQL_STMT *st, struct err *err)
+static enum sql_result st_failure(struct mysql_conn *c, MYSQL_STMT *st, struct err *err)
 {
 	return failure(c, mysql_stmt_errno(st), mysql_stmt_sqlstate(st), mysql_stmt_error(st), err);
 }
@@ -213,7 +189,7 @@ static void set_options(MYSQL *my, const struct sql_connect *to)
 	}
 }
 
-static void drop_statement(struct statement *s)
+void sql_mysql_drop(struct mysql_statement *s)
 {
 	if (s->meta != NULL)
 		mysql_free_result(s->meta);
@@ -223,16 +199,20 @@ static void drop_statement(struct statement *s)
 	if (s->columns != NULL)
 		mem_wipe(s->columns, (s->count + 1) * sizeof(*s->columns));
 	mem_free(&s->columns);
-	*s = (struct statement){0};
+	*s = (struct mysql_statement){0};
 }
 
 static void conn_close(void *handle)
 {
-	struct conn *c = handle;
+	struct mysql_conn *c = handle;
 	/* first the connection: statements without one need not read what is left */
 	mysql_close(c->my);
 	for (size_t i = 0; i < SQL_SLOTS; i++)
-		drop_statement(&c->slots[i]);
+		sql_mysql_drop(&c->slots[i]);
+	for (size_t i = 0; i < MYSQL_MANY_SLOTS; i++) {
+		for (size_t j = 0; j < MYSQL_MANY_SIZES; j++)
+			sql_mysql_drop(&c->many[i][j]);
+	}
 	mem_free(&c);
 }
 
@@ -240,7 +220,7 @@ static void *conn_open(
     const struct sql_connect *to, const char *host, int64_t until, struct err *err)
 {
 	pthread_once(&library_once, init_library);
-	struct conn *c = mem_alloc(sizeof(*c));
+	struct mysql_conn *c = mem_alloc(sizeof(*c));
 	c->my = mysql_init(NULL);
 	c->host = host;
 	c->until = until;
@@ -261,7 +241,7 @@ static void *conn_open(
 
 static enum sql_dialect conn_dialect(void *handle)
 {
-	const struct conn *c = handle;
+	const struct mysql_conn *c = handle;
 	return (c->my->server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES) != 0
 		   ? SQL_MYSQL_NO_ESCAPES
 		   : SQL_MYSQL;
@@ -269,8 +249,8 @@ static enum sql_dialect conn_dialect(void *handle)
 
 /* ---- statements ---- */
 
-static enum sql_result prepare(
-    struct conn *c, struct statement *s, const char *text, struct err *err)
+enum sql_result sql_mysql_prepare(
+    struct mysql_conn *c, struct mysql_statement *s, const char *text, struct err *err)
 {
 	s->st = mysql_stmt_init(c->my);
 	if (s->st == NULL)
@@ -280,40 +260,11 @@ static enum sql_result prepare(
 	enum sql_result r = st_failure(c, s->st, err);
 	/* a lost connection's statements are closed after it */
 	if (r == SQL_FAILED || r == SQL_UNFIT)
-		drop_statement(s);
+		sql_mysql_drop(s);
 	return r;
 }
 
-/*
- * Always as text: to MySQL the number 0 is equal to each text that is no
- * number, so a user named "0" would be everybody.
- */
-static void bind_value(MYSQL_BIND *b, const struct sql_value *v)
-{
-	*b = (MYSQL_BIND){
-	    .buffer_type = MYSQL_TYPE_STRING,
-	    .buffer = (void *)(uintptr_t)v->bytes.ptr,
-	    .buffer_length = v->bytes.len,
-	};
-}
-
-static enum sql_result start(struct conn *c, struct statement *s, const struct sql_query *q,
-    const struct sql_value *values, struct err *err)
-{
-	MYSQL_BIND binds[SQL_PARAMS_MAX];
-	if (mysql_stmt_param_count(s->st) != q->count) {
-		err_set(err, EX_CONFIG, "mysql %s: the server sees %lu placeholders, not %zu",
-		    c->host, mysql_stmt_param_count(s->st), q->count);
-		return SQL_FAILED;
-	}
-	for (size_t i = 0; i < q->count; i++)
-		bind_value(&binds[i], &values[i]);
-	if (q->count > 0 && mysql_stmt_bind_param(s->st, binds) != 0)
-		return st_failure(c, s->st, err);
-	return run_execute(c, s->st) ? SQL_ROW : st_failure(c, s->st, err);
-}
-
-static void bind_columns(struct statement *s)
+static void bind_columns(struct mysql_statement *s)
 {
 	if (s->columns == NULL) {
 		s->columns = mem_alloc((s->count + 1) * sizeof(*s->columns));
@@ -323,7 +274,7 @@ static void bind_columns(struct statement *s)
 		s->binds[i] = (MYSQL_BIND){
 		    .buffer_type = MYSQL_TYPE_STRING,
 		    .buffer = s->columns[i].bytes,
-		    .buffer_length = COLUMN_SIZE,
+		    .buffer_length = MYSQL_COLUMN_SIZE,
 		    .length = &s->columns[i].len,
 		    .is_null = &s->columns[i].null,
 		    .error = &s->columns[i].cut,
@@ -332,7 +283,8 @@ static void bind_columns(struct statement *s)
 }
 
 /* Ready to fetch rows. The shape of the result may have changed since it ran last. */
-static enum sql_result prepare_result(struct conn *c, struct statement *s, struct err *err)
+static enum sql_result prepare_result(
+    struct mysql_conn *c, struct mysql_statement *s, struct err *err)
 {
 	unsigned count = mysql_stmt_field_count(s->st);
 	if (s->meta == NULL || count != s->count) {
@@ -350,6 +302,32 @@ static enum sql_result prepare_result(struct conn *c, struct statement *s, struc
 	return mysql_stmt_bind_result(s->st, s->binds) == 0 ? SQL_ROW : st_failure(c, s->st, err);
 }
 
+/*
+ * Always as text: to MySQL the number 0 is equal to each text that is no
+ * number, so a user named "0" would be everybody.
+ */
+void sql_mysql_bind(MYSQL_BIND *b, struct span value)
+{
+	*b = (MYSQL_BIND){
+	    .buffer_type = MYSQL_TYPE_STRING,
+	    .buffer = (void *)(uintptr_t)value.ptr,
+	    .buffer_length = value.len,
+	};
+}
+
+enum sql_result sql_mysql_run(struct mysql_conn *c, struct mysql_statement *s, MYSQL_BIND *binds,
+    size_t count, struct err *err)
+{
+	if (mysql_stmt_param_count(s->st) != count) {
+		err_set(err, EX_CONFIG, "mysql %s: the server sees %lu placeholders, not %zu",
+		    c->host, mysql_stmt_param_count(s->st), count);
+		return SQL_FAILED;
+	}
+	if (count > 0 && mysql_stmt_bind_param(s->st, binds) != 0)
+		return st_failure(c, s->st, err);
+	return run_execute(c, s->st) ? prepare_result(c, s, err) : st_failure(c, s->st, err);
+}
+
 static bool has_high_bytes(const struct sql_query *q, const struct sql_value *values)
 {
 	for (size_t i = 0; i < q->count; i++) {
@@ -364,22 +342,23 @@ static bool has_high_bytes(const struct sql_query *q, const struct sql_value *va
 static enum sql_result conn_execute(void *handle, const struct sql_query *q,
     const struct sql_value *values, int64_t until, struct err *err)
 {
-	struct conn *c = handle;
-	struct statement *s = &c->slots[q->slot];
+	struct mysql_conn *c = handle;
+	struct mysql_statement *s = &c->slots[q->slot];
 	enum sql_result r = SQL_ROW;
 	bool cached = s->st != NULL;
+	MYSQL_BIND binds[SQL_PARAMS_MAX];
 	c->until = until;
+	for (size_t i = 0; i < q->count; i++)
+		sql_mysql_bind(&binds[i], values[i].bytes);
 	for (;;) {
 		if (s->st == NULL)
-			r = prepare(c, s, q->text, err);
+			r = sql_mysql_prepare(c, s, q->text, err);
 		if (r == SQL_ROW)
-			r = start(c, s, q, values, err);
-		if (r == SQL_ROW)
-			r = prepare_result(c, s, err);
+			r = sql_mysql_run(c, s, binds, q->count, err);
 		if (r != SQL_FAILED && r != SQL_UNFIT)
 			break;
 		unsigned code = s->st != NULL ? mysql_stmt_errno(s->st) : 0;
-		drop_statement(s);
+		sql_mysql_drop(s);
 		if (is_charset_error(code) && has_high_bytes(q, values))
 			return SQL_NO_VALUE;
 		if (!cached)
@@ -394,7 +373,7 @@ static enum sql_result conn_execute(void *handle, const struct sql_query *q,
 /* ---- rows ---- */
 
 /* The whole of a column that did not fit; the row is still in the library's buffer. */
-static bool fetch_long(struct statement *s, unsigned i, char *to, unsigned long len)
+static bool fetch_long(struct mysql_statement *s, unsigned i, char *to, unsigned long len)
 {
 	MYSQL_BIND b = {
 	    .buffer_type = MYSQL_TYPE_STRING, .buffer = to, .buffer_length = len, .length = &len};
@@ -404,53 +383,64 @@ static bool fetch_long(struct statement *s, unsigned i, char *to, unsigned long 
 	return mysql_stmt_fetch_column(s->st, &b, i, 0) == 0;
 }
 
-static struct span column_value(struct statement *s, unsigned i, struct arena *a)
+static struct span column_value(struct mysql_statement *s, unsigned i, struct arena *a)
 {
-	const struct column *col = &s->columns[i];
+	const struct mysql_column *col = &s->columns[i];
 	if (col->null)
 		return SPAN_NULL;
-	if (col->len <= COLUMN_SIZE)
+	if (col->len <= MYSQL_COLUMN_SIZE)
 		return arena_dup(a, span_make(col->bytes, col->len));
 	char *whole = arena_alloc(a, col->len + 1);
 	return fetch_long(s, i, whole, col->len) ? span_make(whole, col->len) : SPAN_NULL;
 }
 
-static enum sql_result conn_next(
-    void *handle, struct arena *a, struct sql_row *row, int64_t until, struct err *err)
+enum sql_result sql_mysql_fetch(struct mysql_conn *c, struct err *err)
 {
-	struct conn *c = handle;
-	struct statement *s = c->running;
+	struct mysql_statement *s = c->running;
 	if (c->at_end)
 		return SQL_END;
-	c->until = until;
 	int rc = run_fetch(c, s->st);
 	if (rc == MYSQL_NO_DATA) {
 		c->at_end = true;
 		return SQL_END;
 	}
-	if (rc != 0 && rc != MYSQL_DATA_TRUNCATED)
-		return st_failure(c, s->st, err);
-	struct span *names = arena_alloc(a, 2 * (size_t)(s->count + 1) * sizeof(*names));
-	struct span *values = names + s->count;
-	const MYSQL_FIELD *fields = mysql_fetch_fields(s->meta);
-	for (unsigned i = 0; i < s->count; i++) {
+	return rc == 0 || rc == MYSQL_DATA_TRUNCATED ? SQL_ROW : st_failure(c, s->st, err);
+}
+
+void sql_mysql_row(struct mysql_statement *s, unsigned first, struct arena *a, struct sql_row *row)
+{
+	unsigned n = s->count - first;
+	struct span *names = arena_alloc(a, 2 * (size_t)(n + 1) * sizeof(*names));
+	struct span *values = names + n;
+	const MYSQL_FIELD *fields = mysql_fetch_fields(s->meta) + first;
+	for (unsigned i = 0; i < n; i++) {
 		names[i] = arena_dup(a, span_make(fields[i].name, fields[i].name_length));
-		values[i] = column_value(s, i, a);
+		values[i] = column_value(s, first + i, a);
 	}
-	*row = (struct sql_row){s->count, names, values};
-	return SQL_ROW;
+	*row = (struct sql_row){n, names, values};
+}
+
+static enum sql_result conn_next(
+    void *handle, struct arena *a, struct sql_row *row, int64_t until, struct err *err)
+{
+	struct mysql_conn *c = handle;
+	c->until = until;
+	enum sql_result r = sql_mysql_fetch(c, err);
+	if (r == SQL_ROW)
+		sql_mysql_row(c->running, 0, a, row);
+	return r;
 }
 
 static uint64_t conn_changed(void *handle)
 {
-	const struct conn *c = handle;
+	const struct mysql_conn *c = handle;
 	return c->running != NULL ? mysql_stmt_affected_rows(c->running->st) : 0;
 }
 
-static bool conn_finish(void *handle)
+bool sql_mysql_finish(void *handle)
 {
-	struct conn *c = handle;
-	struct statement *s = c->running;
+	struct mysql_conn *c = handle;
+	struct mysql_statement *s = c->running;
 	c->running = NULL;
 	if (s == NULL)
 		return true;
@@ -480,8 +470,9 @@ const struct sql_backend sql_backend = {
     .execute = conn_execute,
     .next = conn_next,
     .changed = conn_changed,
-    .finish = conn_finish,
+    .execute_all = sql_mysql_execute_all,
+    .finish = sql_mysql_finish,
     .close = conn_close,
 };
 
-const struct driver authd_driver = {SQL_DRIVER};
+const struct driver authd_driver = {SQL_DRIVER, .ask_many = sql_ask_many};

@@ -321,6 +321,8 @@ static void ask_together(struct sql *s, struct question *const *questions, enum 
 	end_attempt(&t, c, r, &err);
 	for (size_t i = 0; r == SQL_END && i < n; i++) {
 		size_t at = which[i];
+		if (items[i].alone)
+			continue;
 		answered[at] = take_item(s, questions[at], &items[i], &verdicts[at]);
 	}
 }

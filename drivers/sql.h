@@ -121,6 +121,7 @@ struct sql_item {
 	const struct sql_value *values;
 	struct arena *arena; /* for the row */
 	/* out */
+	bool alone; /* this one is to be asked alone all the same */
 	unsigned rows;
 	struct sql_row row; /* the first */
 };
@@ -150,8 +151,8 @@ struct sql_backend {
 	/* After SQL_END: how many rows the statement has changed. */
 	uint64_t (*changed)(void *conn);
 	/*
-	 * All in one round. SQL_END: the rows of all are there; else of none, nothing has
-	 * happened, and each is to be asked alone. Only where ask_many is sql_ask_many.
+	 * All in one round. SQL_END: the rows of all are there but for those that are to be
+	 * asked alone; else of none, nothing has happened, and each is to be asked alone.
 	 */
 	enum sql_result (*execute_all)(
 	    void *conn, struct sql_item *items, size_t count, int64_t until, struct err *err);
