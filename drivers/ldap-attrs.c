@@ -374,7 +374,7 @@ static bool expand_item(struct expansion *x, const struct ldap_attr *item, const
 	if (value.ptr == NULL)
 		value = item->value != NULL ? expand(x, item->value, vars, NULL, a, err) : x->value;
 	if (value.ptr == NULL && err->code == TEMPLATE_NO_VALUE) {
-		err->code = 0; /* an attribute is missing, and so is the field */
+		*err = (struct err){0}; /* an attribute is missing, and so is the field */
 		return true;
 	}
 	if (value.ptr == NULL)
