@@ -523,8 +523,9 @@ def test_an_outage_is_shared_too(start):
     server = start(ONE, script)
     script.mode("hang")
     with server.client() as c:
-        for _ in range(5):
-            c.start("PLAIN", resp=plain("tim", "good"))
+        # in one piece: all of them are there when the first one is asked
+        c.raw("".join("AUTH\t%d\tPLAIN\tservice=imap\tresp=%s\n" % (id, plain("tim", "good"))
+                      for id in range(1, 6)))
         wait_asked(server, 1)
         script.mode("fail")
         assert [c.reply().get("code") for _ in range(5)] == ["temp_fail"] * 5
