@@ -17,6 +17,7 @@
 #include "authd/request.h"
 #include "base/log.h"
 #include "drivers/drivers.h"
+#include "mechanisms/mech.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -73,11 +74,10 @@ static inline void kit_config_error(void *ctx UNUSED, const char *message)
 static inline struct span kit_blob(void)
 {
 	static struct buffer blob;
-	static const char *const mechanisms[] = {"PLAIN", "LOGIN", "SCRAM-SHA-256",
-	    "SCRAM-SHA-256-PLUS", "DIGEST-MD5", "ANONYMOUS", "GSSAPI", NULL};
-	const struct config_options options = {
-	    .drivers = known_driver_specs, .mechanisms = mechanisms};
 	if (blob.len == 0) {
+		struct arena a = {0};
+		const struct config_options options = {
+		    .drivers = known_driver_specs, .mechanisms = mech_names(0, &a)};
 		struct config *c = config_load_text("fuzz.conf",
 		    span_make(kit_configuration, sizeof(kit_configuration) - 1), &options,
 		    kit_config_error, NULL);
@@ -85,6 +85,7 @@ static inline struct span kit_blob(void)
 			kit_die("the configuration does not load");
 		config_export_front(c, &blob);
 		config_free(&c);
+		arena_free(&a);
 	}
 	return buffer_span(&blob);
 }

@@ -3,6 +3,7 @@
  * steps, each an opcode, a length and bytes. Questions on the channels must
  * decode; when everybody has hung up, nothing may be left that waits.
  */
+#define KIT_MORE_MECHANISMS "otp gssapi cram-md5 ntlm oauthbearer"
 #include "base/encode.h"
 #include "tests/fuzz/front-kit.h"
 
@@ -12,6 +13,7 @@ struct worker {
 	int fd;
 	struct buffer in;
 	uint64_t serials[SERIALS]; /* asked, newest last; cancelled ones too: late answers */
+	struct secret credentials[SERIALS];
 	size_t serial_count;
 };
 
@@ -54,13 +56,26 @@ static void worker_stop(struct worker *w)
 	buffer_free(&w->in);
 }
 
-static void asked(struct worker *w, uint64_t serial)
+/* What a mechanism can go on with. OTP: the next one is 0000000000000000. */
+static struct secret credential_of(const struct channel_question *q)
+{
+	if (span_eq_str(q->scheme, "OTP"))
+		return secret_of(SPAN_LIT("md5 499 seed e8807f799c787a74"));
+	if (span_eq_str(q->scheme, "CRAM-MD5"))
+		return secret_of(SPAN_LIT("0123456789abcdef0123456789abcdef"));
+	return secret_of(SPAN_LIT("pw"));
+}
+
+static void asked(struct worker *w, const struct channel_question *q)
 {
 	if (w->serial_count == SERIALS) {
 		memmove(w->serials, w->serials + 1, (SERIALS - 1) * sizeof(*w->serials));
+		memmove(
+		    w->credentials, w->credentials + 1, (SERIALS - 1) * sizeof(*w->credentials));
 		w->serial_count--;
 	}
-	w->serials[w->serial_count++] = serial;
+	w->credentials[w->serial_count] = credential_of(q);
+	w->serials[w->serial_count++] = q->serial;
 }
 
 static void worker_read(struct play *p, struct worker *w)
@@ -75,7 +90,7 @@ static void worker_read(struct play *p, struct worker *w)
 		struct channel_question q;
 		bool good = false;
 		if (type == CHANNEL_ASK && (good = channel_get_ask(payload, &p->arena, &q)))
-			asked(w, q.serial);
+			asked(w, &q);
 		else if (type == CHANNEL_CANCEL)
 			good = channel_get_cancel(payload, &serial);
 		else if (type == CHANNEL_MORE)
@@ -103,9 +118,10 @@ static void answer(struct play *p, struct worker *w, struct span data)
 		return;
 	struct channel_answer an = {
 	    .serial = w->serials[which % w->serial_count],
+	    .backend = (enum backend_state)((which >> 4) % BACKEND_STATE_COUNT),
 	    .verdict = (enum verdict)((how & 0x1f) % VERDICT_COUNT),
 	    .has_password = (how & 0x80) != 0,
-	    .credential = (how & 0x40) != 0 ? secret_of(SPAN_LIT("pw")) : SECRET_NULL,
+	    .credential = (how & 0x40) != 0 ? w->credentials[which % w->serial_count] : SECRET_NULL,
 	    .detail = (how & 0x20) != 0 ? SPAN_LIT("because") : SPAN_NULL,
 	    .fields = fields_in(&p->arena),
 	};
@@ -114,6 +130,7 @@ static void answer(struct play *p, struct worker *w, struct span data)
 		if (span_split(&value, '=', &key) && key.len > 0)
 			fields_set(&an.fields, key, value);
 	}
+	an.tell = an.fields;
 	channel_put_answer(&b, &an);
 	kit_send(w->fd, buffer_span(&b));
 	buffer_free(&b);
@@ -173,11 +190,12 @@ static void connect_as(struct play *p, int which)
 
 static void auth(struct play *p, int which, struct span sasl)
 {
+	static const char *const mechanisms[] = {
+	    "PLAIN", "LOGIN", "OTP", "GSSAPI", "CRAM-MD5", "OAUTHBEARER", "SCRAM-SHA-256", "NTLM"};
 	struct buffer b = {0};
-	bool login = take(&sasl) % 2 != 0;
-	buffer_printf(&b, "AUTH\t%u\t%s\tservice=%s\trip=192.0.2.1\t%s\tresp=", ++p->next_id,
-	    login ? "LOGIN" : "PLAIN", which == CLIENT ? "smtp" : "imap",
-	    which == CLIENT ? "nologin" : "final-resp-ok");
+	const char *mech = mechanisms[take(&sasl) % ARRAY_LEN(mechanisms)];
+	buffer_printf(&b, "AUTH\t%u\t%s\tservice=%s\trip=192.0.2.1\t%s\tresp=", ++p->next_id, mech,
+	    which == CLIENT ? "smtp" : "imap", which == CLIENT ? "nologin" : "final-resp-ok");
 	base64_encode(&b, sasl);
 	buffer_append_char(&b, '\n');
 	say(p->conns[which], &b);
@@ -224,6 +242,16 @@ static void odd_client(struct play *p, int conn, uint8_t how)
 	}
 }
 
+/* The answer to a challenge of one of the last logins, in base64 where that is needed. */
+static void go_on(struct play *p, int which, struct span data)
+{
+	struct buffer b = {0};
+	buffer_printf(&b, "CONT\t%u\t", p->next_id - take(&data) % 8);
+	base64_encode(&b, data);
+	buffer_append_char(&b, '\n');
+	say(p->conns[which], &b);
+}
+
 /* ---- the script ---- */
 
 static void one_step(struct play *p, uint8_t op, struct span data)
@@ -253,8 +281,10 @@ static void one_step(struct play *p, uint8_t op, struct span data)
 		break;
 	case 7:
 	case 8:
-	case 9:
 		answer(p, w, data);
+		break;
+	case 9:
+		go_on(p, conn == MASTER ? CLIENT : conn, data);
 		break;
 	case 10:
 		items(w, data);
