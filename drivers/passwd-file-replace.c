@@ -242,7 +242,13 @@ static int make_temporary(struct replace *p)
 {
 	const char *name = strrchr(p->path, '/') + 1;
 	int dir = (int)(name - p->path);
-	snprintf(p->temporary, sizeof(p->temporary), "%.*s.%.200s.authd", dir, p->path, name);
+	/* all of the name: another file's lock is not ours */
+	int len = snprintf(p->temporary, sizeof(p->temporary), "%.*s.%s.authd", dir, p->path, name);
+	if (len < 0 || (size_t)len >= sizeof(p->temporary)) {
+		errno = ENAMETOOLONG;
+		fails(p, "making a file beside it");
+		return -1;
+	}
 	(void)unlink(p->temporary); /* of one who died; we have the lock */
 	int fd = open(p->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0) {

@@ -151,6 +151,31 @@ static void test_left_over(void **state)
 	assert_int_equal(access(temporary, F_OK), -1);
 }
 
+/* Two long names with the same beginning: what is written for the one is not the other's. */
+static void test_long_names(void **state)
+{
+	struct kit *k = *state;
+	char name[240], path[512], other[512];
+	struct buffer text = {0};
+	memset(name, 'x', sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	snprintf(path, sizeof(path), "%s/%s", k->dir, name);
+	snprintf(other, sizeof(other), "%s/.%.200s.authd", k->dir, name);
+	FILE *f = fopen(path, "w"), *g = fopen(other, "w");
+	assert_true(f != NULL && g != NULL);
+	assert_true(fputs(users, f) >= 0);
+	fclose(f);
+	fclose(g);
+	buffer_printf(&text,
+	    "auth_mechanisms = plain otp\npassdb {\n driver = passwd-file\n args = DIR/%s\n}\n",
+	    name);
+	buffer_append_char(&text, '\0');
+	kit_run(k, buffer_span(&text).ptr);
+	buffer_free(&text);
+	assert_int_equal(store(k, "tim", OLD, NEW).verdict, VERDICT_OK);
+	assert_int_equal(access(other, F_OK), 0);
+}
+
 static void test_hard_link(void **state)
 {
 	struct kit *k = *state;
@@ -204,6 +229,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_changed_meanwhile, kit_setup, kit_teardown),
 	    cmocka_unit_test_setup_teardown(test_keeps_attributes, kit_setup, kit_teardown),
 	    cmocka_unit_test_setup_teardown(test_left_over, kit_setup, kit_teardown),
+	    cmocka_unit_test_setup_teardown(test_long_names, kit_setup, kit_teardown),
 	    cmocka_unit_test_setup_teardown(test_hard_link, kit_setup, kit_teardown),
 	    cmocka_unit_test_setup_teardown(test_locked, kit_setup, kit_teardown),
 	    cmocka_unit_test_setup_teardown(test_cannot, kit_setup, kit_teardown),
