@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "conf/parser.h"
 #include "drivers/drivers.h"
 #include "mechanisms/mech.h"
 
@@ -50,24 +51,45 @@ static void ignore_error(void *ctx UNUSED, const char *message UNUSED)
 {
 }
 
+static void ignore_report(
+    void *ctx UNUSED, const char *file UNUSED, unsigned line UNUSED, const char *what UNUSED)
+{
+}
+
+/* What a file with errors says nonetheless: the server that runs may be asked while it is edited.
+ */
+static char *base_dir_of_bad(const char *path, bool dovecot)
+{
+	struct arena a = {0};
+	struct conf_parser p = {.arena = &a, .report = ignore_report};
+	const char *dir = dovecot ? "/run/dovecot" : DEFAULT_BASE_DIR;
+	const struct conf_node *root = conf_parse_file(&p, path);
+	for (const struct conf_node *n = root->first; n != NULL; n = n->next) {
+		if (!n->section && strcmp(n->key, "base_dir") == 0 && n->value[0] == '/')
+			dir = n->value;
+	}
+	char *copy = mem_strdup(dir);
+	arena_free(&a);
+	authctl_complain("%s has errors (see authctl config check): looking in %s", path, copy);
+	return copy;
+}
+
 const char *authctl_base_dir(void)
 {
 	static char *base_dir;
 	if (base_dir != NULL)
 		return base_dir;
-	bool named = authctl_globals.config_path != NULL;
 	const char *path = authctl_config_path();
-	struct config *c = NULL;
-	if (named)
-		c = authctl_load(path, authctl_globals.dovecot);
-	else if (access(path, R_OK) == 0)
-		c = load(path, false, ignore_error);
-	if (c == NULL && named)
+	bool there = access(path, R_OK) == 0, dovecot = authctl_globals.dovecot;
+	if (!there && authctl_globals.config_path != NULL) {
+		(void)authctl_load(path, dovecot); /* says why */
 		exit(EX_CONFIG);
-	if (c == NULL && access(path, R_OK) == 0)
-		authctl_complain("%s has errors (see authctl config check): looking in %s", path,
-		    DEFAULT_BASE_DIR);
-	base_dir = mem_strdup(c != NULL ? c->process->base_dir : DEFAULT_BASE_DIR);
+	}
+	struct config *c = there ? load(path, dovecot, ignore_error) : NULL;
+	if (c != NULL)
+		base_dir = mem_strdup(c->process->base_dir);
+	else
+		base_dir = there ? base_dir_of_bad(path, dovecot) : mem_strdup(DEFAULT_BASE_DIR);
 	config_free(&c);
 	return base_dir;
 }

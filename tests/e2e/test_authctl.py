@@ -408,8 +408,18 @@ def test_config_check():
     assert "%s:11: " % bad in done.stderr
     assert ctl("config", "check", bad + ".missing").returncode == CONFIG
     assert ctl("-c", bad, "config").returncode == CONFIG
-    assert ctl("-c", bad, "user", "tim").returncode == CONFIG
     assert ctl("-c", bad, "reload").returncode == CONFIG
+
+
+def test_a_running_server_is_asked_while_its_file_is_edited(server, config):
+    with open(config) as f:
+        bad = write(f.read() + "\nauth_mechanism = plain\n")
+    done = ctl("-c", bad, "auth", "test", "tim", users.PASSWORDS["tim"])
+    assert done.returncode == OK and "%s has errors" % bad in done.stderr
+    assert server.run in done.stderr
+    assert ctl("-c", bad + ".missing", "auth", "test", "tim", "x").returncode == CONFIG
+    bad = write("base_dir = relative\nbase_dir = \n{\n")
+    assert "looking in /run/authd" in ctl("-c", bad, "user", "tim").stderr
 
 
 def test_config_check_dovecot():
