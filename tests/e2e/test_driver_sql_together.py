@@ -155,5 +155,3 @@ def test_both_queries_at_once(mariadb):
                         assert reply.cmd == "PASS" and reply.get("user") == name
     finally:
         server.stop()
-
-
