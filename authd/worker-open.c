@@ -134,6 +134,8 @@ static unsigned hash_lane_count(const struct worker *w)
 
 static void set_up_lanes(struct worker *w)
 {
+	/* where the backend judges passwords, it may take its time for one: none waits for that */
+	bool together = w->driver->ask_many != NULL && (w->asker.can & CAN_VERIFY) == 0;
 	w->hash_lanes = (struct lane_pool){
 	    .max = hash_lane_count(w),
 	    .nice = HASH_NICE,
@@ -145,7 +147,7 @@ static void set_up_lanes(struct worker *w)
 	};
 	w->ask_lanes = (struct lane_pool){
 	    .max = w->driver->lanes == LANES_OWN ? OWN_LANES : 1,
-	    .batch = w->driver->ask_many != NULL ? ASK_MANY_MAX : 1,
+	    .batch = together ? ASK_MANY_MAX : 1,
 	    .run = run_ask,
 	    .ctx = w,
 	    .hash_pool = &w->hash_lanes,

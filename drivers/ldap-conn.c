@@ -82,6 +82,7 @@ static void begin_step(struct ldap_conn *c, int64_t until_ms)
 {
 	c->until_ms = until_ms;
 	c->room = ANSWER_MAX;
+	c->written = 0;
 }
 
 /* ---- waiting for answers ---- */
@@ -201,10 +202,12 @@ static ber_slen_t limit_read(Sockbuf_IO_Desc *d, void *buf, ber_len_t len)
 	return (ber_slen_t)n;
 }
 
-/* What is small fits into the socket's buffer, for nothing else is under way. */
+/* What is small fits into the socket's buffer, when little else is under way. */
 static ber_slen_t limit_write(Sockbuf_IO_Desc *d, void *buf, ber_len_t len)
 {
-	if (len > SMALL_WRITE && !wait_until(d, POLLOUT))
+	struct ldap_conn *c = d->sbiod_pvt;
+	c->written += len;
+	if (c->written > SMALL_WRITE && !wait_until(d, POLLOUT))
 		return -1;
 	return LBER_SBIOD_WRITE_NEXT(d, buf, len);
 }

@@ -51,6 +51,7 @@ struct ldap_conn {
 	bool hasty;	  /* it failed for want of time that the question did not have */
 	int64_t until_ms; /* of the step at hand: reads and writes fail then */
 	size_t room;	  /* what that step may still read: a hostile server sends for ever */
+	size_t written;	  /* since an answer was last waited for */
 	/* read from the socket, not yet by libldap or its TLS */
 	char ahead[4096];
 	size_t ahead_at, ahead_end;
@@ -116,9 +117,12 @@ struct ldap_query {
 	bool base_is_users_own; /* that it does not exist means that there is no such user */
 };
 
-/* CALL_DONE: *found is 0 or 1; more than one is CALL_FAILED. */
-enum ldap_call ldap_search_one(struct ldap_conn *c, const struct ldap_query *q, int64_t deadline_ms,
-    struct arena *a, struct ldap_entry *entry, size_t *found, struct err *err) MUST_CHECK;
+enum ldap_call ldap_search_send(
+    struct ldap_conn *c, const struct ldap_query *q, int *msgid, struct err *err) MUST_CHECK;
+/* Its answer. CALL_DONE: *found is 0 or 1; more than one is CALL_FAILED. */
+enum ldap_call ldap_search_take(struct ldap_conn *c, const struct ldap_query *q, int msgid,
+    int64_t deadline_ms, struct arena *a, struct ldap_entry *entry, size_t *found,
+    struct err *err) MUST_CHECK;
 
 /* false: stop */
 typedef bool ldap_each(void *ctx, const struct ldap_entry *entry);

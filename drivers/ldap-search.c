@@ -115,16 +115,20 @@ static enum ldap_call judge(struct ldap_conn *c, const struct ldap_query *q, LDA
 	return CALL_FAILED;
 }
 
-enum ldap_call ldap_search_one(struct ldap_conn *c, const struct ldap_query *q, int64_t deadline_ms,
-    struct arena *a, struct ldap_entry *entry, size_t *found, struct err *err)
+enum ldap_call ldap_search_send(
+    struct ldap_conn *c, const struct ldap_query *q, int *msgid, struct err *err)
+{
+	return send_search(c, q, NULL, 2, msgid, err);
+}
+
+enum ldap_call ldap_search_take(struct ldap_conn *c, const struct ldap_query *q, int msgid,
+    int64_t deadline_ms, struct arena *a, struct ldap_entry *entry, size_t *found, struct err *err)
 {
 	LDAPMessage *res = NULL;
-	int msgid, entries = 0;
+	int entries = 0;
 	*found = 0;
 	*entry = (struct ldap_entry){0};
-	enum ldap_call call = send_search(c, q, NULL, 2, &msgid, err);
-	if (call == CALL_DONE)
-		call = ldap_conn_wait(c, msgid, true, deadline_ms, &res, err);
+	enum ldap_call call = ldap_conn_wait(c, msgid, true, deadline_ms, &res, err);
 	if (call == CALL_DONE)
 		call = judge(c, q, res, a, &entries, err);
 	if (call == CALL_DONE && entries == 1) {

@@ -34,6 +34,11 @@ struct asking {
 	int64_t deadline_ms;
 	bool unwritable;	    /* a variable that no entry can have */
 	struct ldap_entry *entries; /* one for each source of attrs */
+	/* asked for together with others' */
+	bool ahead; /* the first entry is there, or found says that there is none */
+	size_t found;
+	int msgid;
+	struct ldap_query query;
 };
 
 /* ---- texts ---- */
@@ -83,32 +88,42 @@ static enum ldap_call search(
 	for (size_t i = 0; call == CALL_LOST && i <= k->s->set->server_count; i++) {
 		struct ldap_conn *c = &k->s->service;
 		call = ldap_conn_ready(c, k->deadline_ms, &k->q->err);
+		int msgid;
 		if (call == CALL_DONE)
-			call = ldap_search_one(
-			    c, query, k->deadline_ms, k->q->arena, entry, found, &k->q->err);
+			call = ldap_search_send(c, query, &msgid, &k->q->err);
+		if (call == CALL_DONE)
+			call = ldap_search_take(
+			    c, query, msgid, k->deadline_ms, k->q->arena, entry, found, &k->q->err);
 	}
 	note_outage(k, &k->s->service, call);
 	return call;
 }
 
-static enum verdict find_user(struct asking *k, const struct template *filter)
+/* false: there is none, *v says what that means */
+static bool make_query(struct asking *k, const struct template *filter, enum verdict *v)
 {
-	enum verdict v = VERDICT_INTERNAL;
 	const struct ldap_settings *set = k->s->set;
-	struct ldap_query query = {
-	    .base = expand(k, set->base, ldap_escape_dn, &v),
-	    .filter = expand(k, filter, ldap_escape_filter, &v),
+	k->query = (struct ldap_query){
+	    .base = expand(k, set->base, ldap_escape_dn, v),
+	    .filter = expand(k, filter, ldap_escape_filter, v),
 	    .scope = scope_of(set),
 	    .attrs = k->attrs->sources[0].attrs,
 	    .base_is_users_own = !template_is_constant(set->base),
 	};
-	size_t found = 0;
-	if (query.base == NULL || query.filter == NULL)
-		return v;
-	if (search(k, &query, &k->entries[0], &found) != CALL_DONE)
-		return VERDICT_INTERNAL;
+	return k->query.base != NULL && k->query.filter != NULL;
+}
+
+static enum verdict find_user(struct asking *k, const struct template *filter)
+{
+	enum verdict v = VERDICT_INTERNAL;
+	if (!k->ahead) {
+		if (!make_query(k, filter, &v))
+			return v;
+		if (search(k, &k->query, &k->entries[0], &k->found) != CALL_DONE)
+			return VERDICT_INTERNAL;
+	}
 	k->q->err = (struct err){0}; /* of a server before this one */
-	return found > 0 ? VERDICT_OK : VERDICT_UNKNOWN_USER;
+	return k->found > 0 ? VERDICT_OK : VERDICT_UNKNOWN_USER;
 }
 
 /* ---- fields ---- */
@@ -279,26 +294,88 @@ static void ldap_close_state(void *state)
 	mem_free(&s);
 }
 
-static enum verdict ldap_ask(void *state, struct question *q)
+static struct asking begin(struct ldap_state *s, struct question *q)
 {
-	struct ldap_state *s = state;
-	int64_t now = clock_ms();
 	struct asking k = {
 	    .s = s, .q = q, .attrs = q->kind == ASK_USERDB ? s->set->user : s->set->pass};
-	k.deadline_ms = q->deadline_ms > 0 ? q->deadline_ms - MARGIN_MS : now + DEFAULT_PATIENCE_MS;
+	k.deadline_ms =
+	    q->deadline_ms > 0 ? q->deadline_ms - MARGIN_MS : clock_ms() + DEFAULT_PATIENCE_MS;
 	k.entries = arena_alloc(q->arena, k.attrs->source_count * sizeof(*k.entries));
 	q->entry.default_scheme = s->set->default_pass_scheme;
-	switch (q->kind) {
+	return k;
+}
+
+static enum verdict answer(struct asking *k)
+{
+	const struct ldap_settings *set = k->s->set;
+	switch (k->q->kind) {
 	case ASK_VERIFY:
-		return verify(&k);
+		return verify(k);
 	case ASK_PASSDB:
-		if (s->set->auth_bind && template_text(s->set->auth_bind_userdn)[0] != '\0')
+		if (set->auth_bind && template_text(set->auth_bind_userdn)[0] != '\0')
 			return VERDICT_NO_SCHEME;
-		return show(&k, s->set->pass_filter);
+		return show(k, set->pass_filter);
 	case ASK_USERDB:
-		return show(&k, s->set->user_filter);
+		return show(k, set->user_filter);
 	}
 	return VERDICT_INTERNAL;
+}
+
+static enum verdict ldap_ask(void *state, struct question *q)
+{
+	struct asking k = begin(state, q);
+	return answer(&k);
+}
+
+/* ---- several at once ---- */
+
+static bool send_ahead(struct asking *k)
+{
+	const struct ldap_settings *set = k->s->set;
+	enum verdict ignored;
+	struct err err = {0};
+	bool user = k->q->kind == ASK_USERDB;
+	if (!make_query(k, user ? set->user_filter : set->pass_filter, &ignored))
+		return false; /* alone it will be said */
+	return ldap_search_send(&k->s->service, &k->query, &k->msgid, &err) == CALL_DONE;
+}
+
+/*
+ * Without auth_bind. All searches are sent before the first answer is read.
+ * What is not answered, for whatever reason, is asked again alone, and then
+ * of other servers, too.
+ */
+static void search_ahead(struct ldap_state *s, struct asking *ks, size_t count)
+{
+	struct ldap_conn *c = &s->service;
+	struct err ignored = {0};
+	int64_t deadline = ks[0].deadline_ms;
+	for (size_t i = 1; i < count; i++)
+		deadline = ks[i].deadline_ms < deadline ? ks[i].deadline_ms : deadline;
+	if (ldap_conn_ready(c, deadline, &ignored) != CALL_DONE)
+		return;
+	for (size_t i = 0; i < count && c->ld != NULL; i++) {
+		if (!send_ahead(&ks[i]))
+			ks[i].msgid = 0;
+	}
+	for (size_t i = 0; i < count && c->ld != NULL; i++) {
+		struct asking *k = &ks[i];
+		if (k->msgid != 0)
+			k->ahead = ldap_search_take(c, &k->query, k->msgid, deadline, k->q->arena,
+				       &k->entries[0], &k->found, &ignored) == CALL_DONE;
+	}
+}
+
+static void ldap_ask_many(
+    void *state, struct question *const *questions, enum verdict *verdicts, size_t count)
+{
+	struct asking ks[ASK_MANY_MAX];
+	for (size_t i = 0; i < count; i++)
+		ks[i] = begin(state, questions[i]);
+	if (count > 1)
+		search_ahead(state, ks, count);
+	for (size_t i = 0; i < count; i++)
+		verdicts[i] = answer(&ks[i]);
 }
 
 /* ---- listing ---- */
@@ -378,6 +455,7 @@ const struct driver authd_driver = {
     .lanes = LANES_OWN,
     .open = ldap_open_state,
     .ask = ldap_ask,
+    .ask_many = ldap_ask_many,
     .list = ldap_list,
     .needs = ldap_needs,
     .close = ldap_close_state,

@@ -139,6 +139,53 @@ def test_password_policy(small):
             broker.server.wait_log("ldap(%s): %s" % (user, word))
 
 
+# ---- many at once ----
+
+def together(broker, expected, times=8):
+    """Logins in one burst on one connection; expected: {(user, password): answer}."""
+    asked, out = {}, []
+    for i, (user, password) in enumerate(list(expected) * times, 1):
+        asked[str(i)] = (user, password)
+        out.append("AUTH\t%d\tPLAIN\tservice=imap\tresp=%s\n" % (i, authproto.plain(user, password)))
+    with broker.server.client() as c:
+        c.raw("".join(out))
+        for _ in out:
+            reply = c.reply()
+            what = asked.pop(reply.id)
+            got = TEMPFAIL if reply.get("code") == "temp_fail" else reply.cmd
+            assert got == expected[what], (what, reply)
+            assert got != OK or reply.get("user") == what[0], (what, reply)
+
+
+@pytest.mark.parametrize("bind", [False, True])
+def test_many_at_once(compare, binding, bind):
+    """Searches whose answers are waited for together have each its own, when one of them fails, too."""
+    expected = {}
+    for user in GOOD:
+        if user != "dave":
+            unknown = bind and user == "carol"  # slapd has no such scheme
+            expected[user, GOOD[user]] = MISMATCH if unknown else OK
+            expected[user, WRONG] = MISMATCH
+            expected[user, ""] = MISMATCH
+    for user in ("nobody", "x" * 1000, "*", "alice)(uid=*", "a\\2a"):
+        expected[user, WRONG] = MISMATCH
+    if not bind:
+        expected["dave", GOOD["dave"]] = TEMPFAIL
+    together(binding if bind else compare, expected)
+
+
+def test_many_lookups_with_sub_queries(slapd):
+    with Broker(**standard(slapd, user_attrs="homeDirectory=home, @store=%{ldap:seeAlso}, l@store=mailhost")) as broker:
+        with broker.server.master() as m:
+            want = {name: m.user(name).args for name in [*GOOD, "nobody"]}
+            assert any("mailhost=192.0.2.11" in args for args in want.values())
+            names = list(want) * 12
+            m.raw("".join("USER\t%d\t%s\tservice=imap\n" % (1000 + i, name) for i, name in enumerate(names)))
+            for _ in names:
+                reply = m.reply()
+                assert reply.args == want[names[int(reply.id) - 1000]], reply
+
+
 # ---- fields ----
 
 def test_default_user_fields(compare):
