@@ -228,6 +228,7 @@ static const struct driver_name_24 names[] = {
     {.name = "passdb_sql_update_query", .row = "update_query", .variables = true},
     {.name = "passdb_default_password_scheme", .row = "default_pass_scheme"},
     {.name = "passdb_sql_multiple_passwords", .row = "multiple_passwords"},
+    {.name = "sql_ask_together", .row = "ask_together"},
     {.name = "sqlite_path"},
     {.name = "sqlite_journal_mode"},
     {.name = "sqlite_readonly"},

@@ -46,6 +46,11 @@ static const struct setting rows[] = {
 	"Several rows of password_query are several passwords of one user, of which any lets in. "
 	"Without it a second row is an error.",
 	NULL, 0, NULL},
+    {"ask_together", SETTING_BOOL, AT(ask_together), "yes",
+	"Questions that wait may go to the server together. no: each alone, for queries that do "
+	"more "
+	"than look up, and for proxies in front of a server.",
+	NULL, 0, NULL},
     {"userdb_warning_disable", SETTING_BOOL, AT(userdb_warning_disable), "no",
 	"Accepted for compatibility, without effect.", NULL, 0, NULL},
 };

@@ -273,7 +273,7 @@ static size_t make_items(const struct sql *s, struct sql_conn *c, struct questio
     size_t count, struct sql_item *items, size_t *which)
 {
 	size_t n = 0;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; s->set->ask_together && i < count; i++) {
 		struct question *q = questions[i];
 		struct err ignored = {0}; /* alone it will be said */
 		unsigned slot = slot_of(q);

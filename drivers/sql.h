@@ -79,7 +79,7 @@ struct sql_settings {
 	struct template *password_query, *user_query, *iterate_query;
 	const char *update_query; /* a template with variables of its own */
 	const char *default_pass_scheme;
-	bool multiple_passwords;
+	bool multiple_passwords, ask_together;
 	bool userdb_warning_disable;
 	/* completed by the check */
 	bool update_compares; /* %{old:password} is in it: it changes nothing else than what was

@@ -117,6 +117,17 @@ def test_a_limit_of_the_server(mariadb):
         mariadb.sql("SET GLOBAL sql_select_limit = DEFAULT")
 
 
+def test_it_can_be_switched_off(mariadb):
+    conf = CONF % (mariadb.connect(), QUERIES["columns"][0], PASSWORD_QUERY)
+    server = start(conf + "ask_together = no\n", text=USERDB, listeners=[MASTER])
+    try:
+        before = executed(mariadb)
+        burst(server)
+        assert executed(mariadb) - before == 2 * COUNT
+    finally:
+        server.stop()
+
+
 def test_one_that_fails(mariadb):
     """Two rows for one user: an error for that one, and nobody else."""
     query = "SELECT note FROM odd WHERE email = '%u' OR (small = 5 AND '%u' = 'u1@example.com')"
