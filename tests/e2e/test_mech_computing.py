@@ -216,6 +216,18 @@ def test_external_through_dovecot_with_a_client_certificate(imap):
             c.authenticate("EXTERNAL", lambda challenge: b"")
 
 
+def test_gsasl_external_through_dovecot(imap):
+    argv = ["gsasl", "--imap", "--starttls", "--connect=localhost:%d" % imap.imap, "-m", "EXTERNAL",
+            "--authorization-id=", "--x509-ca-file="]
+    certified = ["--x509-cert-file=" + os.path.join(imap.dir, "cert.pem"),
+                 "--x509-key-file=" + os.path.join(imap.dir, "cert.key")]
+    for more, word in ((certified, b" OK "), ([], b"NO [AUTHENTICATIONFAILED]")):
+        made = subprocess.run(argv + more, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=60)
+        _, asked, answer = made.stdout.partition(b". AUTHENTICATE EXTERNAL")
+        assert asked and word in answer, made.stdout.decode()
+
+
 class BindingSmtp(threading.Thread):
     """An SMTP server as Dovecot 2.4's submission-login is one: TLS ends here, and the server in its
     auth's seat is told the channel binding when it asks."""
