@@ -58,7 +58,7 @@ struct driver_form_24 {
 	bool attributes;	    /* these rows are in the language of LDAP attributes */
 	/* Providers that the templates of these rows know, of the driver alone; NULL: none. */
 	const char *const *sources;
-	const char *provider;	    /* %{sql:x} is the field x of the entry, as %{passdb:x} is */
+	const char *provider; /* %{sql:x} is the field x of the entry, as %{passdb:x} is */
 	/* Makes what is not one name to one row; NULL: nothing. */
 	void (*compose)(struct form_24 *form, bool passdb);
 };
