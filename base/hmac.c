@@ -20,11 +20,17 @@ static void update(const struct nettle_hash *h, void *ctx, struct span bytes)
 
 void hash_of(const struct nettle_hash *h, struct span bytes, uint8_t *out)
 {
+	hash_of_two(h, bytes, SPAN_NULL, out);
+}
+
+void hash_of_two(const struct nettle_hash *h, struct span x, struct span y, uint8_t *out)
+{
 	union context ctx;
 	if (h->context_size > sizeof(ctx) || h->digest_size > HASH_MAX)
 		mem_panic("a hash that is larger than expected");
 	h->init(&ctx);
-	update(h, &ctx, bytes);
+	update(h, &ctx, x);
+	update(h, &ctx, y);
 	h->digest(&ctx, h->digest_size, out);
 	mem_wipe(&ctx, sizeof(ctx));
 }

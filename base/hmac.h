@@ -14,6 +14,8 @@ enum { HASH_MAX = 64 }; /* bytes of the longest digest (SHA-512) */
 
 /* out: h->digest_size bytes */
 void hash_of(const struct nettle_hash *h, struct span bytes, uint8_t *out);
+/* of x and then y */
+void hash_of_two(const struct nettle_hash *h, struct span x, struct span y, uint8_t *out);
 void hmac_of(const struct nettle_hash *h, struct span key, struct span bytes, uint8_t *out);
 
 #endif

@@ -3,18 +3,16 @@
  */
 #include "base/otp.h"
 
-#include <nettle/md4.h>
-#include <nettle/md5.h>
-#include <nettle/sha1.h>
-
 #include "base/encode.h"
+#include "base/hmac.h"
 #include "base/mem.h"
 
 enum { WORDS = 6, WORD_BITS = 11, SHORT_WORDS = 571 /* those before have three letters at most */ };
 
 struct otp_hash {
 	const char *name;
-	void (*fold)(struct span x, struct span y, uint8_t *out);
+	const struct nettle_hash *hash;
+	void (*fold)(const uint8_t *digest, uint8_t *out); /* to eight bytes */
 };
 
 static void xor_halves(const uint8_t *digest, uint8_t *out)
@@ -23,47 +21,25 @@ static void xor_halves(const uint8_t *digest, uint8_t *out)
 		out[i] = digest[i] ^ digest[i + OTP_LEN];
 }
 
-static void fold_md4(struct span x, struct span y, uint8_t *out)
-{
-	struct md4_ctx ctx;
-	uint8_t digest[MD4_DIGEST_SIZE];
-	md4_init(&ctx);
-	md4_update(&ctx, x.len, (const uint8_t *)x.ptr);
-	md4_update(&ctx, y.len, (const uint8_t *)y.ptr);
-	md4_digest(&ctx, sizeof(digest), digest);
-	xor_halves(digest, out);
-	mem_wipe(&ctx, sizeof(ctx));
-}
-
-static void fold_md5(struct span x, struct span y, uint8_t *out)
-{
-	struct md5_ctx ctx;
-	uint8_t digest[MD5_DIGEST_SIZE];
-	md5_init(&ctx);
-	md5_update(&ctx, x.len, (const uint8_t *)x.ptr);
-	md5_update(&ctx, y.len, (const uint8_t *)y.ptr);
-	md5_digest(&ctx, sizeof(digest), digest);
-	xor_halves(digest, out);
-	mem_wipe(&ctx, sizeof(ctx));
-}
-
 /* RFC 2289 appendix A: the fifth word joins the first; words go out little-endian */
-static void fold_sha1(struct span x, struct span y, uint8_t *out)
+static void fold_sha1(const uint8_t *digest, uint8_t *out)
 {
-	struct sha1_ctx ctx;
-	uint8_t digest[SHA1_DIGEST_SIZE];
-	sha1_init(&ctx);
-	sha1_update(&ctx, x.len, (const uint8_t *)x.ptr);
-	sha1_update(&ctx, y.len, (const uint8_t *)y.ptr);
-	sha1_digest(&ctx, sizeof(digest), digest);
 	for (size_t i = 0; i < 4; i++) {
 		out[3 - i] = digest[i] ^ digest[i + 8] ^ digest[i + 16];
 		out[7 - i] = digest[i + 4] ^ digest[i + 12];
 	}
-	mem_wipe(&ctx, sizeof(ctx));
 }
 
-static const struct otp_hash hashes[] = {{"md4", fold_md4}, {"md5", fold_md5}, {"sha1", fold_sha1}};
+static void fold(const struct otp_hash *h, struct span x, struct span y, uint8_t *out)
+{
+	uint8_t digest[HASH_MAX];
+	hash_of_two(h->hash, x, y, digest);
+	h->fold(digest, out);
+	mem_wipe(digest, sizeof(digest));
+}
+
+static const struct otp_hash hashes[] = {{"md4", &nettle_md4, xor_halves},
+    {"md5", &nettle_md5, xor_halves}, {"sha1", &nettle_sha1, fold_sha1}};
 
 const struct otp_hash *otp_hash_find(struct span name)
 {
@@ -123,12 +99,12 @@ void otp_first(const struct otp *o, struct secret password, uint8_t out[OTP_LEN]
 		char c = o->seed.ptr[i];
 		seed[i] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 	}
-	o->hash->fold(span_make(seed, o->seed.len), secret_reveal(password), out);
+	fold(o->hash, span_make(seed, o->seed.len), secret_reveal(password), out);
 }
 
 void otp_next(const struct otp *o, uint8_t link[OTP_LEN])
 {
-	o->hash->fold(span_make(link, OTP_LEN), SPAN_LIT(""), link);
+	fold(o->hash, span_make(link, OTP_LEN), SPAN_LIT(""), link);
 }
 
 /* ---- as people type it ---- */
