@@ -136,19 +136,26 @@ static enum sql_result failure(
 	bool late = clock_ms() >= c->until;
 	if (late && (code == 0 || (code >= CR_MIN_ERROR && code <= CR_MAX_ERROR)))
 		err_set(err, EX_TEMPFAIL, "mysql %s: no answer in time", c->host);
-	else if (code == 0) /* the library does not say which of these */
-		err_set(err, EX_TEMPFAIL,
-		    "mysql %s: the connection broke off, or a row has more than %d bytes", c->host,
-		    ROW_MAX);
+	else if (code == 0)
+		err_set(err, EX_TEMPFAIL, "mysql %s: the connection broke off", c->host);
 	else
 		err_set(err, EX_TEMPFAIL, "mysql %s: %s (%u)", c->host, text, code);
 	if (code == 0 || is_connection_error(code))
 		return late ? SQL_TIMEOUT : SQL_LOST;
-	return is_charset_error(code) || sql_state_is_about_values(state) ? SQL_UNFIT : SQL_FAILED;
+	bool about_values =
+	    is_charset_error(code) || code == ER_REGEXP_ERROR || sql_state_is_about_values(state);
+	return about_values ? SQL_UNFIT : SQL_FAILED;
+}
+
+static enum sql_result conn_failure(struct mysql_conn *c, struct err *err)
+{
+	return failure(c, mysql_errno(c->my), mysql_sqlstate(c->my), mysql_error(c->my), err);
 }
 
 static enum sql_result st_failure(struct mysql_conn *c, MYSQL_STMT *st, struct err *err)
 {
+	if (mysql_stmt_errno(st) == 0) /* of a row the connection alone is told */
+		return conn_failure(c, err);
 	return failure(c, mysql_stmt_errno(st), mysql_stmt_sqlstate(st), mysql_stmt_error(st), err);
 }
 
@@ -234,7 +241,7 @@ static void *conn_open(
 				  "REPLACE(@@SESSION.sql_mode, 'ANSI_QUOTES', '')");
 	if (ok)
 		return c;
-	(void)failure(c, mysql_errno(c->my), mysql_sqlstate(c->my), mysql_error(c->my), err);
+	(void)conn_failure(c, err);
 	conn_close(c);
 	return NULL;
 }
@@ -404,7 +411,17 @@ enum sql_result sql_mysql_fetch(struct mysql_conn *c, struct err *err)
 		c->at_end = true;
 		return SQL_END;
 	}
-	return rc == 0 || rc == MYSQL_DATA_TRUNCATED ? SQL_ROW : st_failure(c, s->st, err);
+	if (rc == 0 || rc == MYSQL_DATA_TRUNCATED)
+		return SQL_ROW;
+	unsigned code = mysql_errno(c->my);
+	/* the server's word about one row ends the result, and nothing else */
+	c->at_end = code != 0 && !is_connection_error(code);
+	enum sql_result r = st_failure(c, s->st, err);
+	if (r == SQL_LOST) /* the library does not say which of these */
+		err_set(err, EX_TEMPFAIL,
+		    "mysql %s: the connection broke off, or a row has more than %d bytes", c->host,
+		    ROW_MAX);
+	return r;
 }
 
 void sql_mysql_row(struct mysql_statement *s, unsigned first, struct arena *a, struct sql_row *row)

@@ -356,13 +356,13 @@ void sql_pool_drop(
 	h->open--;
 	h->busy--;
 	h->probing = false;
-	if (why == SQL_TIMEOUT || c->fresh)
+	if (why == SQL_TIMEOUT || why == SQL_BROKEN || c->fresh)
 		t->tried |= UINT64_C(1) << h->number;
 	if (hangs || (why == SQL_LOST && c->fresh))
 		dead = mark_down(p, h, err, now);
 	else if (why == SQL_LOST)
 		dead = take_idle(h); /* probably all gone with the server: next time a new one */
-	else if (why == SQL_END)
+	else if (why == SQL_END || why == SQL_BROKEN)
 		mark_well(h); /* it has answered; only the connection is of no use */
 	pthread_cond_broadcast(&p->given);
 	pthread_mutex_unlock(&p->lock);

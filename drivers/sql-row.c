@@ -9,7 +9,9 @@
 
 bool sql_state_is_about_values(const char *state)
 {
-	static const char *const classes[] = {"21", "22", "23"}; /* cardinality, data, integrity */
+	/* cardinality, data, integrity, deadlock; what a procedure says of its own (PostgreSQL: P0)
+	 */
+	static const char *const classes[] = {"21", "22", "23", "40", "45", "P0"};
 	for (size_t i = 0; i < ARRAY_LEN(classes); i++) {
 		if (strncmp(state, classes[i], 2) == 0)
 			return true;

@@ -85,6 +85,23 @@ static enum sql_result execute(const struct sql *s, struct sql_conn *c, unsigned
 	return r;
 }
 
+/*
+ * A server that has begun to answer is there. What breaks off then may be the
+ * fault of this one row, or of a reader who is too slow: nothing that should
+ * keep others from the server.
+ */
+static enum sql_result next_row(
+    struct sql_conn *c, struct arena *a, struct sql_row *row, int64_t until, struct err *err)
+{
+	enum sql_result r = sql_backend.next(c->handle, a, row, until, err);
+	return r == SQL_LOST ? SQL_BROKEN : r;
+}
+
+static bool is_lost(enum sql_result r)
+{
+	return r == SQL_LOST || r == SQL_TIMEOUT || r == SQL_BROKEN;
+}
+
 /* ---- looking for one user ---- */
 
 struct lookup {
@@ -122,7 +139,7 @@ static enum sql_result take_rows(struct lookup *l, struct sql_conn *c, int64_t u
 	struct sql_row row;
 	enum sql_result r;
 	l->rows = 0;
-	while ((r = sql_backend.next(c->handle, q->arena, &row, until, &q->err)) == SQL_ROW) {
+	while ((r = next_row(c, q->arena, &row, until, &q->err)) == SQL_ROW) {
 		if (!take_row(l, &row))
 			return SQL_UNFIT;
 	}
@@ -132,7 +149,7 @@ static enum sql_result take_rows(struct lookup *l, struct sql_conn *c, int64_t u
 static void end_attempt(
     struct sql_try *t, struct sql_conn *c, enum sql_result r, const struct err *err)
 {
-	if (r == SQL_LOST || r == SQL_TIMEOUT)
+	if (is_lost(r))
 		sql_pool_drop(t, c, r, err);
 	else if (sql_backend.finish(c->handle))
 		sql_pool_give(t->pool, c);
@@ -148,7 +165,7 @@ static enum sql_result look(struct lookup *l)
 	int64_t now = clock_ms();
 	struct sql_try t = {.pool = l->sql->pool,
 	    .deadline = q->deadline_ms > 0 ? q->deadline_ms : now + NO_DEADLINE_MS};
-	while (r == SQL_LOST || r == SQL_TIMEOUT) {
+	while (is_lost(r)) {
 		struct sql_conn *c = sql_pool_take(&t, &q->err);
 		if (c == NULL) {
 			l->busy = t.busy;
@@ -211,6 +228,7 @@ enum verdict sql_ask(void *state, struct question *q)
 		q->err = (struct err){0};
 		return VERDICT_UNKNOWN_USER;
 	case SQL_UNFIT:
+	case SQL_BROKEN:
 		return VERDICT_INTERNAL;
 	default:
 		q->backend = l.busy ? BACKEND_AWAY : BACKEND_DOWN;
@@ -225,7 +243,7 @@ static enum sql_result skip_rows(struct sql_conn *c, struct question *q, int64_t
 {
 	struct sql_row row;
 	enum sql_result r;
-	while ((r = sql_backend.next(c->handle, q->arena, &row, until, &q->err)) == SQL_ROW)
+	while ((r = next_row(c, q->arena, &row, until, &q->err)) == SQL_ROW)
 		continue;
 	return r;
 }
@@ -346,7 +364,7 @@ static enum sql_result list_rows(
 	struct arena a = {0};
 	struct sql_row row;
 	enum sql_result r;
-	while ((r = sql_backend.next(c->handle, &a, &row, clock_ms() + timeout, err)) == SQL_ROW) {
+	while ((r = next_row(c, &a, &row, clock_ms() + timeout, err)) == SQL_ROW) {
 		struct span user = sql_row_user(&row, &a);
 		if (user.ptr == NULL) {
 			(void)err_set(err, EX_CONFIG,
@@ -373,7 +391,7 @@ bool sql_list(void *state, const struct vars *vars, driver_emit *emit, void *ctx
 	enum sql_result r = SQL_LOST;
 	struct sql_conn *c;
 	/* as for a lookup; but once rows were taken there is no second attempt */
-	while ((r == SQL_LOST || r == SQL_TIMEOUT) && (c = sql_pool_take(&t, err)) != NULL) {
+	while (is_lost(r) && (c = sql_pool_take(&t, err)) != NULL) {
 		*err = (struct err){0};
 		r = execute(s, c, SQL_ITERATE, vars, NULL, &a, t.until, err);
 		if (r == SQL_ROW) {

@@ -101,6 +101,7 @@ enum sql_result {
 	SQL_END,
 	SQL_LOST,    /* the connection is of no more use; *err */
 	SQL_TIMEOUT, /* the same, and nobody answered in time */
+	SQL_BROKEN,  /* sql.c: lost among the rows of an answer, perhaps by what is in them */
 	SQL_NO_VALUE /* a parameter that no column can hold: nothing matches it */
 };
 

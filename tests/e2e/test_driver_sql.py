@@ -260,6 +260,54 @@ def test_types_are_those_of_literals(postgresql):
         server.stop()
 
 
+# (user_query that makes an error of anna's row, its words)
+ONE_ROW_FAILS = {
+    "mysql": [
+        ("SELECT if('%n' = 'anna', exp(1000), '/h') AS home", "1690"),
+        ("SELECT (SELECT quota FROM users WHERE '%n' = 'anna') AS home", "1242"),
+        ("SELECT '/h' AS home FROM users WHERE email = '%u' AND email REGEXP if('%n' = 'anna', '[', '.')", "1139"),
+        ("SELECT if('%n' = 'anna', repeat('x', 20000000), '/h') AS home", "more than 16777216 bytes"),
+        ("CALL find('%n')", "gone away for good"),
+    ],
+    "pgsql": [
+        ("SELECT 1 / (CASE '%n' WHEN 'anna' THEN 0 ELSE 1 END) AS home", "division by zero"),
+        ("SELECT find('%n') AS home", "gone away for good"),
+    ],
+}
+FIND = {
+    "mysql": "DELIMITER //\nCREATE PROCEDURE find(IN u varchar(50)) IF u = 'anna' THEN SIGNAL SQLSTATE '45000'"
+             " SET MESSAGE_TEXT = 'gone away for good'; ELSE SELECT '/h' AS home; END IF//",
+    "pgsql": "CREATE FUNCTION find(u text) RETURNS text LANGUAGE plpgsql AS $$BEGIN IF u = 'anna' THEN"
+             " RAISE 'gone away for good'; END IF; RETURN '/h'; END$$",
+}
+
+
+@pytest.mark.parametrize("kind", ["mariadb", "postgresql"])
+def test_the_error_of_one_row_is_nobody_elses(request, kind):
+    """Neither does it close the way to the server for a while, nor does it count as an outage."""
+    db = request.getfixturevalue(kind)
+    if db.kind == "mysql":
+        db.sql("SET GLOBAL max_allowed_packet = 33554432; GRANT EXECUTE ON maildb.* TO mailuser@'%', mailuser@localhost")
+    db.sql(FIND[db.kind])
+    try:
+        for query, why in ONE_ROW_FAILS[db.kind]:
+            server = rows(db, query, "user_query")
+            try:
+                with server.master() as m:
+                    for _ in range(5):
+                        assert m.user("anna@example.com").cmd == "FAIL", (query, server.logs())
+                        assert m.user("tim@example.com").cmd == "USER", (query, server.logs())
+                        assert m.user("anna@example.com").cmd == "FAIL", (query, server.logs())
+                        assert m.user("anna@example.com").cmd == "FAIL", (query, server.logs())
+                server.wait_log(why)
+                assert "is down" not in server.logs() and "not tried" not in server.logs()
+            finally:
+                server.stop()
+    finally:
+        if db.kind == "mysql":
+            db.sql("SET GLOBAL max_allowed_packet = DEFAULT")
+
+
 BIG = {"mysql": "concat('user', seq, '@example.com') AS user FROM seq_1_to_300000",
        "pgsql": "concat('user', n, '@example.com') AS \"user\" FROM generate_series(1, 300000) n",
        "sqlite": "'user' || value || '@example.com' AS user FROM"
