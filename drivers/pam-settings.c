@@ -31,7 +31,8 @@ static const struct setting rows[] = {
 	"service for each protocol).",
 	NULL, 0, NULL},
     {"service", SETTING_WORDS, offsetof(struct pam_settings, service), "dovecot",
-	"The PAM service, a file in /etc/pam.d. \"*\": the name of the protocol (imap, smtp ...).",
+	"The PAM service, a file in /etc/pam.d. \"*\", \"%s\" or \"%Ls\": the name of the protocol "
+	"(imap, smtp ...).",
 	NULL, 0, NULL},
 };
 
@@ -53,6 +54,18 @@ bool pam_service_name(struct span word, char out[PAM_SERVICE_MAX])
 	return true;
 }
 
+/* "*" and the ways in which others write it as a variable */
+static bool is_protocol(struct span word)
+{
+	static const char *const names[] = {
+	    "*", "%s", "%Ls", "%{service}", "%L{service}", "%{protocol}"};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (span_eq_str(word, names[i]))
+			return true;
+	}
+	return false;
+}
+
 static void check(void *settings, struct arena *a, driver_complain *complain, void *ctx)
 {
 	struct pam_settings *set = settings;
@@ -65,7 +78,7 @@ static void check(void *settings, struct arena *a, driver_complain *complain, vo
 			complain(ctx, NULL,
 			    arena_printf(a, "unexpected \"%.*s\" after the service", SPAN_ARG(word))
 				.ptr);
-		else if (!span_eq_str(word, "*") && !pam_service_name(word, set->name))
+		else if (!is_protocol(word) && !pam_service_name(word, set->name))
 			complain(ctx, NULL,
 			    arena_printf(
 				a, "\"%.*s\" cannot be the name of a PAM service", SPAN_ARG(word))

@@ -209,6 +209,15 @@ def test_session_setcred_and_service_of_the_protocol(real_pam, start_server):
     assert "good" not in server.logs()
 
 
+@pytest.mark.parametrize("written", ["%Ls", "%{service}"])
+def test_the_protocol_written_as_a_variable(real_pam, start_server, written):
+    service = real_pam.service("v" + str(len(written)))
+    server = start_server(text=passdb(written, "worker_count = 1"))
+    real_pam.notes()
+    assert result(server, "tim", service=service) == "OK"
+    assert real_pam.notes() == [ITEMS % service, "acct"]
+
+
 def test_max_requests(real_pam, start_server):
     """Leaks end with the process, and nobody notices."""
     server = start_server(text=passdb("max_requests=5 " + real_pam.service("leak"),
@@ -232,7 +241,8 @@ def test_module_that_is_missing(real_pam, start_server):
 
 def test_bad_args_are_found_before_the_start(tmp_path):
     for args, want in (("max_request=3 dovecot", 'did you mean "max_requests"'),
-                       ("a b", "unexpected"), ("../shadow", "cannot be the name")):
+                       ("a b", "unexpected"), ("../shadow", "cannot be the name"),
+                       ("%u", "cannot be the name")):
         path = tmp_path / "bad.conf"
         path.write_text(passdb(args))
         made = proc.run([authserver.AUTHCTL, "config", "check", str(path)])
