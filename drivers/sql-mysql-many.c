@@ -38,20 +38,10 @@ static void write_text(struct buffer *b, struct span query, unsigned size)
 	buffer_append_char(b, '\0');
 }
 
-/*
- * What the server would put into a temporary table first is quicker alone, and
- * variables of a session hand something on from one to the next. These are
- * not all ways to say so; others cost time, no more.
- */
 static bool is_suitable(const struct mysql_conn *c, const struct sql_query *q)
 {
-	static const char *const words[] = {
-	    "limit ", "group by", "order by", "union", "distinct", "having", ":="};
-	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-		if (strcasestr(q->text, words[i]) != NULL)
-			return false;
-	}
-	return mariadb_connection(c->my) && mysql_get_server_version(c->my) >= SERVER_MIN;
+	return !q->apart && mariadb_connection(c->my) &&
+	       mysql_get_server_version(c->my) >= SERVER_MIN;
 }
 
 enum kind { KIND_TEXT = 1, KIND_WHOLE, KIND_OTHER };

@@ -24,12 +24,64 @@ static const char *const before_values[] = {"SELECT", "DISTINCT", "ALL", "ANY", 
     "ESCAPE", "BETWEEN", "CASE", "WHEN", "THEN", "ELSE", "BINARY", "DIV", "MOD", "RETURNING",
     "VALUES", NULL};
 
+/* ---- words that say what may go to the server together with others ---- */
+
+/* not followed by "(": some are the names of functions, too */
+static const char *const changing[] = {"INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE", "CALL",
+    "DO", "EXECUTE", "SHARE", "LOCK", NULL};
+/* what a server puts into a temporary table first, and what belongs to the statement or session */
+static const char *const apart[] = {"LIMIT", "GROUP", "ORDER", "UNION", "EXCEPT", "INTERSECT",
+    "DISTINCT", "DISTINCTROW", "HAVING", "OVER", "INTO", "PROCEDURE", "SQL_CALC_FOUND_ROWS", "NEXT",
+    "PREVIOUS", "NEXTVAL", NULL};
+/*
+ * Functions whose value is that of their arguments, the time and the account, and other words
+ * before "(". Any other name may be that of a function which does something, or says something
+ * of the last statement.
+ */
+static const char *const pure[] = {"ABS", "AGAINST", "AS", "ASCII", "AVG", "BIN", "CAST", "CEIL",
+    "CEILING", "CHAR", "CHARACTER_LENGTH", "CHAR_LENGTH", "CHR", "COALESCE", "CONCAT", "CONCAT_WS",
+    "CONV", "CONVERT", "COUNT", "CRC32", "CURDATE", "CURRENT_DATE", "CURRENT_TIMESTAMP",
+    "CURRENT_USER", "DATABASE", "DATE", "DATEDIFF", "DATE_ADD", "DATE_FORMAT", "DATE_SUB", "DAY",
+    "DECIMAL", "ELT", "EXISTS", "FIELD", "FIND_IN_SET", "FLOOR", "FORMAT", "FROM", "FROM_BASE64",
+    "FROM_UNIXTIME", "GREATEST", "GROUP_CONCAT", "HEX", "IF", "IFNULL", "INET6_ATON", "INET6_NTOA",
+    "INET_ATON", "INET_NTOA", "INSERT", "INSTR", "ISNULL", "JOIN", "JSON_EXTRACT", "JSON_UNQUOTE",
+    "JSON_VALUE", "LCASE", "LEAST", "LEFT", "LENGTH", "LOCATE", "LOWER", "LPAD", "LTRIM", "MAX",
+    "MD5", "MID", "MIN", "NOW", "NULLIF", "NVL", "OCTET_LENGTH", "ORD", "POSITION", "POW", "POWER",
+    "REGEXP_REPLACE", "REGEXP_SUBSTR", "REPEAT", "REPLACE", "REVERSE", "RIGHT", "ROUND", "RPAD",
+    "RTRIM", "SHA", "SHA1", "SHA2", "SIGN", "STRCMP", "STR_TO_DATE", "SUBSTR", "SUBSTRING",
+    "SUBSTRING_INDEX", "SUM", "TIME", "TIMESTAMP", "TIMESTAMPDIFF", "TO_BASE64", "TO_DAYS", "TRIM",
+    "TRUNCATE", "UCASE", "UNHEX", "UNIX_TIMESTAMP", "UPPER", "USER", "USING", "UTC_TIMESTAMP",
+    "YEAR", NULL};
+
+static bool is_called(const struct sql_lexer *lx, size_t len)
+{
+	while (sqlx_is_space(sqlx_peek(lx, len)))
+		len++;
+	return sqlx_peek(lx, len) == '(';
+}
+
+static void note_word(struct sql_lexer *lx, size_t len)
+{
+	if (sqlx_listed(lx->word, changing) && !is_called(lx, len))
+		lx->query->changes = true;
+	if (sqlx_listed(lx->word, apart))
+		lx->query->apart = true;
+}
+
+/* Of a word in another schema nobody knows what it does. */
+static bool is_pure(const struct sql_lexer *lx)
+{
+	bool qualified = lx->word.ptr > lx->text.ptr && lx->word.ptr[-1] == '.';
+	return sqlx_listed(lx->word, pure) && !qualified;
+}
+
 static void take_word(struct sql_lexer *lx)
 {
 	size_t len = 0;
 	while (sqlx_is_word(sqlx_peek(lx, len)))
 		len++;
 	lx->word = span_make(lx->text.ptr + lx->at, len);
+	note_word(lx, len);
 	lx->before = sqlx_listed(lx->word, before_values) ? TOKEN_KEYWORD : TOKEN_WORD;
 	bool values = sqlx_listed(lx->word, value_clauses);
 	if (values || sqlx_listed(lx->word, other_clauses)) {
@@ -45,8 +97,10 @@ static bool open_paren(struct sql_lexer *lx)
 		return sqlx_fail(lx, lx->at, "too many parentheses in each other");
 	lx->outer[lx->depth].values_here = lx->values_here;
 	lx->outer[lx->depth++].clause = lx->clause;
-	if (lx->before == TOKEN_WORD)
+	if (lx->before == TOKEN_WORD) {
 		lx->values_here = true; /* a function's arguments */
+		lx->query->apart = lx->query->apart || !is_pure(lx);
+	}
 	lx->before = TOKEN_OPERATOR;
 	sqlx_emit(lx, 1);
 	return true;
@@ -207,6 +261,8 @@ static bool take_symbol(struct sql_lexer *lx, char c)
 	else {
 		lx->before = c == '.' ? TOKEN_WORD : TOKEN_OPERATOR;
 		lx->word = SPAN_LIT(".");
+		if (c == '@') /* a variable of the session */
+			lx->query->apart = true;
 		sqlx_emit(lx, 1);
 	}
 	return true;

@@ -296,7 +296,8 @@ static size_t make_items(const struct sql *s, struct sql_conn *c, struct questio
 		struct err ignored = {0}; /* alone it will be said */
 		unsigned slot = slot_of(q);
 		const struct sql_query *query = pick_query(s, c, slot, &ignored);
-		if (query == NULL || (slot == SQL_PASSWORD && s->set->multiple_passwords))
+		if (query == NULL || query->changes ||
+		    (slot == SQL_PASSWORD && s->set->multiple_passwords))
 			continue;
 		struct sql_value *values =
 		    arena_alloc(q->arena, (query->count + 1) * sizeof(*values));

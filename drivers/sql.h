@@ -31,7 +31,9 @@ struct sql_query {
 	struct sql_param params[SQL_PARAMS_MAX];
 	bool shows_password; /* a parameter holds the password: keep the server's words quiet */
 	bool double_quoted;  /* has "a literal" that is an identifier with sql_mode ANSI_QUOTES */
-	unsigned slot;	     /* which prepared statement of a connection, below SQL_SLOTS */
+	bool changes;	     /* may change or lock something: it never goes with others */
+	bool apart;    /* may mean something else, or be slower, as a part of another statement */
+	unsigned slot; /* which prepared statement of a connection, below SQL_SLOTS */
 };
 
 /* NULL and *err, with an offset in the text, where a variable cannot be a value. */

@@ -107,6 +107,20 @@ def test_query(mariadb, kind):
         server.stop()
 
 
+def test_what_changes_something_is_done_once(mariadb):
+    """As often as it was asked, whatever the statement looks like."""
+    mariadb.sql("CREATE TABLE log (name varchar(190)); DROP FUNCTION IF EXISTS logged; GRANT EXECUTE ON maildb.* TO mailuser@'%'")
+    mariadb.sql("DELIMITER //\nCREATE FUNCTION logged(u varchar(190)) RETURNS varchar(190) MODIFIES SQL DATA"
+                " BEGIN INSERT INTO log VALUES (u); RETURN u; END//")
+    server = start(CONF % (mariadb.connect(), "SELECT logged('%u') AS home", PASSWORD_QUERY), text=USERDB, listeners=[MASTER])
+    try:
+        got = burst(server)
+        assert all(answer == ("USER", [name, "home=" + name]) for name, answer in got)
+        assert mariadb.sql("SELECT count(*) FROM log").strip() == str(2 * COUNT)
+    finally:
+        server.stop()
+
+
 def test_a_limit_of_the_server(mariadb):
     """sql_select_limit is for one question's rows, not for those of all together."""
     mariadb.sql("SET GLOBAL sql_select_limit = 1")

@@ -196,6 +196,46 @@ static void expect_error(enum sql_backend_kind kind, const char *text, const cha
 		fail_msg("%s: \"%s\" is not in \"%s\"", text, want, err.text);
 }
 
+/* What may go to the server together with others: "changes", "apart" or nothing. */
+static void together(void **state)
+{
+	static const struct sample samples[] = {
+	    {MY, "SELECT email AS user, concat(a, '@', b) FROM t WHERE e = '%u'", ""},
+	    {MY, "SELECT if(a, replace(b, 'x', ''), lower ('%u')) FROM (SELECT 1) t", ""},
+	    {MY, "SELECT '@x LIMIT 1', `group`, \"found_rows()\" FROM t", ""},
+	    {MY, "SELECT 1 FROM a JOIN b USING (c) WHERE d IN (1) AND EXISTS (SELECT 2)", ""},
+	    {MY, "SELECT a FROM t LIMIT\t1", "apart"},
+	    {MY, "SELECT a FROM t GROUP\nBY a", "apart"},
+	    {MY, "SELECT distinctrow a FROM t", "apart"},
+	    {MY, "SELECT FOUND_ROWS() AS a", "apart"},
+	    {MY, "SELECT row_count () AS a", "apart"},
+	    {MY, "SELECT logged('%u') AS a", "apart"},
+	    {MY, "SELECT `concat`('%u') AS a", "apart"},
+	    {MY, "SELECT db.concat('%u') AS a", "apart"},
+	    {MY, "SELECT @x AS a", "apart"},
+	    {MY, "SELECT @@identity AS a", "apart"},
+	    {MY, "SELECT NEXT VALUE FOR s", "apart"},
+	    {MY, "SELECT a /*! INTO @x */ FROM t", "apart"},
+	    {MY, "SELECT a FROM t FOR UPDATE", "changes"},
+	    {MY, "SELECT a FROM t LOCK IN SHARE MODE", "changes"},
+	    {MY, "CALL p('%u')", "apart changes"},
+	    {PG, "UPDATE t SET a = now() WHERE e = '%u' RETURNING password", "changes"},
+	    {PG, "WITH x AS (DELETE FROM t WHERE e = '%u') SELECT 1", "changes"},
+	    {PG, "SELECT a FROM t WHERE e = '%u' FOR NO KEY UPDATE", "changes"},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(samples); i++) {
+		const struct sample *s = &samples[i];
+		struct err err = {0};
+		struct sql_query *q = sql_query_parse(&arena, s->dialect, span_of(s->text), &err);
+		assert_non_null(q);
+		if (q->apart != (strstr(s->want, "apart") != NULL) ||
+		    q->changes != (strstr(s->want, "changes") != NULL))
+			fail_msg("%s\n  is not \"%s\"", s->text, s->want);
+		arena_free(&arena);
+	}
+}
+
 static void connect_mysql(void **state)
 {
 	struct err err;
@@ -298,6 +338,7 @@ int main(void)
 	    cmocka_unit_test(comments),
 	    cmocka_unit_test(statements),
 	    cmocka_unit_test(flags),
+	    cmocka_unit_test(together),
 	    cmocka_unit_test(connect_mysql),
 	    cmocka_unit_test(connect_pgsql),
 	    cmocka_unit_test(connect_sqlite),
