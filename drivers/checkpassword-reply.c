@@ -148,7 +148,8 @@ static enum verdict success(struct question *q, struct span reply)
 static enum verdict no_lookups(struct question *q)
 {
 	err_set(&q->err, 0,
-	    "the program does not support lookups: it did not turn AUTHORIZED=1 into 2");
+	    "the program does not support lookups: it neither turned AUTHORIZED=1 into 2 nor "
+	    "exited with status 3");
 	return VERDICT_INTERNAL;
 }
 
@@ -162,8 +163,8 @@ enum verdict checkpassword_verdict(struct question *q, bool exited, int status, 
 	switch (status) {
 	case 0:
 		return lookup ? no_lookups(q) : success(q, reply);
-	case 1:
-		return lookup ? VERDICT_UNKNOWN_USER : VERDICT_MISMATCH;
+	case 1: /* a program that only judges passwords says it to the empty one of a lookup */
+		return lookup ? no_lookups(q) : VERDICT_MISMATCH;
 	case 2:
 		if (lookup)
 			return success(q, reply);

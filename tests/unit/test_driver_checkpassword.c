@@ -131,6 +131,7 @@ static void test_exit_codes(void **state)
 		assert_int_equal(judge(k, lookups[i], 2, "user=a"), VERDICT_OK);
 		assert_int_equal(judge(k, lookups[i], 2, ""), VERDICT_INTERNAL);
 		assert_int_equal(judge(k, lookups[i], 0, "user=a"), VERDICT_INTERNAL);
+		assert_int_equal(judge(k, lookups[i], 1, ""), VERDICT_INTERNAL);
 		assert_int_equal(judge(k, lookups[i], 3, ""), VERDICT_UNKNOWN_USER);
 		assert_int_equal(judge(k, lookups[i], 111, ""), VERDICT_INTERNAL);
 	}
