@@ -3,14 +3,14 @@
  * writes what the program found (in its environment) to descriptor 4, for
  * authd's driver checkpassword. Runs in: a child of a worker, with whatever
  * user id the program took. Exit: 0, or 2 where AUTHORIZED=2 says that a lookup
- * succeeded; 111 when something is wrong here, 1 when a value cannot be told.
+ * succeeded; 111 when something is wrong here, never 1: the password was right.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { REPLY_FD = 4, REPLY_MAX = 8192, OK = 0, REFUSED = 1, AUTHORIZED = 2, TEMPORARY = 111 };
+enum { REPLY_FD = 4, REPLY_MAX = 8192, OK = 0, AUTHORIZED = 2, TEMPORARY = 111 };
 
 static char reply[REPLY_MAX];
 static size_t used;
@@ -101,7 +101,7 @@ int main(void)
 	if (authorized != NULL && strcmp(authorized, "2") != 0)
 		return complain(TEMPORARY, "the program does not support lookups (AUTHORIZED)");
 	if (!fill())
-		return complain(REFUSED, "the user's variables are too long");
+		return complain(TEMPORARY, "the user's variables are too long");
 	for (size_t done = 0; done < used;) {
 		ssize_t n = write(REPLY_FD, reply + done, used - done);
 		if (n <= 0)

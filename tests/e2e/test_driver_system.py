@@ -100,6 +100,7 @@ hang) sleep 1000 ;;
 broken) exit 111 ;;
 killed) kill -9 $$ ;;
 silent) exit 0 ;;
+long) quota_rule=$(head -c 20000 /dev/zero | tr '\\0' x) name=tim ;;
 esac
 [ "$name" = tim ] || exit 3
 if [ "$AUTHORIZED" = 1 ]; then
@@ -108,7 +109,7 @@ if [ "$AUTHORIZED" = 1 ]; then
 elif [ "$password" != good ]; then
 	exit 1
 fi
-USER=Tim HOME="/home/t	im" SHELL=/bin/sh quota_rule='*:storage=1G' userdb_uid=5000
+USER=Tim HOME="/home/t	im" SHELL=/bin/sh quota_rule=${quota_rule:-*:storage=1G} userdb_uid=5000
 password='{PLAIN}good'
 EXTRA="userdb_uid quota_rule nothing"
 [ -z "$CREDENTIALS_LOOKUP" ] || EXTRA="$EXTRA password"
@@ -156,6 +157,7 @@ def test_checkpassword_verify(check):
         assert c.login("broken", "good").get("code") == "temp_fail"
         assert c.login("killed", "good").get("code") == "temp_fail"
         assert c.login("silent", "good").get("code") == "temp_fail"
+        assert c.login("long", "good").get("code") == "temp_fail"
         assert c.login("tim", "good" * 500).cmd == "FAIL"
     with open(check.notes) as f:
         assert "ran tim  192.0.2.1 smtp PLAIN" in f.read()
