@@ -48,7 +48,7 @@ static void check(void *settings, struct arena *a, driver_complain *complain, vo
 
 const struct driver_spec spec_checkpassword = {
     .name = "checkpassword",
-    .use = DRIVER_PASSDB | DRIVER_USERDB | DRIVER_EXEC | DRIVER_ONLY_VERIFIES,
+    .use = DRIVER_PASSDB | DRIVER_USERDB | DRIVER_EXEC,
     .args = ARGS_WORDS,
     .rest = "program",
     .settings = &table,

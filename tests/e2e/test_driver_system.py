@@ -1,12 +1,13 @@
 """The drivers shadow, passwd and checkpassword: real users of this machine, real programs."""
 
+import base64
 import os
 import pwd
 import time
 
 import pytest
 
-from lib import authproto, authserver, pam, proc
+from lib import authproto, authserver, pam, proc, sasl
 
 pytestmark = pytest.mark.authd_only("the tests' files and messages are authd's")
 
@@ -132,6 +133,7 @@ def check():
     quick = authserver.Listener("quick", 0o600, extra="    client_deadline = 2 s\n")
     server = authserver.standard(listeners=authserver.STANDARD + [quick], text="""
 auth_verbose = yes
+auth_mechanisms = plain cram-md5
 passdb {
   driver = checkpassword
   args = %s
@@ -175,6 +177,14 @@ def test_checkpassword_userdb(check):
         assert m.user("silent").cmd == "FAIL"
         reply = m.passdb("tim")
         assert reply.cmd == "PASS"
+
+
+def test_checkpassword_shows_a_credential(check):
+    """For mechanisms that compute, from a program that answers CREDENTIALS_LOOKUP."""
+    for user, password, want in (("tim", "good", "OK"), ("tim", WRONG, "FAIL"), ("other", "good", "FAIL")):
+        with check.client() as c:
+            challenge = base64.b64decode(c.auth("CRAM-MD5").args[0])
+            assert c.cont(1, authproto.b64(sasl.cram_md5(challenge, user, password))).cmd == want
 
 
 def test_checkpassword_hangs(check):
