@@ -289,6 +289,24 @@ static void bind_columns(struct mysql_statement *s)
 	}
 }
 
+/*
+ * A table that was altered under the statement may have other columns in the
+ * place of those that there were ("SELECT *"). The library hears of it once,
+ * with the first result, and goes on to show the names of before.
+ */
+static bool has_other_names(const struct mysql_conn *c, const struct mysql_statement *s)
+{
+	const MYSQL_FIELD *now = c->my->fields, *then = mysql_fetch_fields(s->meta);
+	if (now == NULL || c->my->field_count != s->count)
+		return now != NULL;
+	for (unsigned i = 0; i < s->count; i++) {
+		if (now[i].name_length != then[i].name_length ||
+		    memcmp(now[i].name, then[i].name, now[i].name_length) != 0)
+			return true;
+	}
+	return false;
+}
+
 /* Ready to fetch rows. The shape of the result may have changed since it ran last. */
 static enum sql_result prepare_result(
     struct mysql_conn *c, struct mysql_statement *s, struct err *err)
@@ -305,6 +323,10 @@ static enum sql_result prepare_result(
 	c->at_end = s->count == 0;
 	if (s->count == 0)
 		return SQL_ROW;
+	if (has_other_names(c, s)) { /* what other connections have prepared is no better */
+		err_set(err, EX_TEMPFAIL, "mysql %s: the table was altered", c->host);
+		return SQL_LOST;
+	}
 	bind_columns(s);
 	return mysql_stmt_bind_result(s->st, s->binds) == 0 ? SQL_ROW : st_failure(c, s->st, err);
 }

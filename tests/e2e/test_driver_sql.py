@@ -308,6 +308,38 @@ def test_the_error_of_one_row_is_nobody_elses(request, kind):
             db.sql("SET GLOBAL max_allowed_packet = DEFAULT")
 
 
+def test_columns_that_change_places(pair):
+    """A table that is altered under a statement: a column is what it is called now, whoever asks first."""
+    db, _ = pair
+    swap = ("ALTER TABLE shape RENAME COLUMN password TO x; ALTER TABLE shape RENAME COLUMN note TO password;"
+            "ALTER TABLE shape RENAME COLUMN x TO note;")
+    db.sql("CREATE TABLE shape (email varchar(50), password varchar(50), note varchar(50));"
+           "INSERT INTO shape VALUES ('tim@example.com', '{PLAIN}first', '{PLAIN}second');")
+    if db.kind == "pgsql":
+        db.sql("GRANT SELECT ON shape TO mailuser")
+    server = rows(db, "SELECT * FROM shape WHERE email = '%u'")
+    try:
+        changes = [("first", None), ("second", swap), ("first", swap)]
+        if db.kind == "mysql":  # the order of columns, with the names as they are
+            changes.append(("first", "ALTER TABLE shape MODIFY password varchar(50) AFTER note"))
+        for good, change in changes:
+            if change:
+                db.sql(change)
+            with server.client() as c:  # first one, then many that may go together
+                for burst in (1, 40):
+                    want = {}
+                    for i in range(burst):
+                        for password in ("first", "second"):
+                            id = c.start("PLAIN", resp=authproto.plain("tim@example.com", password))
+                            want[str(id)] = "OK" if password == good else "FAIL"
+                    for _ in range(2 * burst):
+                        reply = c.reply()
+                        assert reply.cmd == want.pop(reply.id) and not reply.has("code"), (change, reply, server.logs())
+    finally:
+        server.stop()
+        db.sql("DROP TABLE shape")
+
+
 BIG = {"mysql": "concat('user', seq, '@example.com') AS user FROM seq_1_to_300000",
        "pgsql": "concat('user', n, '@example.com') AS \"user\" FROM generate_series(1, 300000) n",
        "sqlite": "'user' || value || '@example.com' AS user FROM"
