@@ -352,6 +352,13 @@ static struct span number_list(struct expansion *x, const struct ldap_attr *item
 	return list;
 }
 
+/* A prefetch userdb answers for a user who was asked for, be it without a value. */
+static void note_absent(struct span field, bool userdb, struct fields *out)
+{
+	if (!userdb && span_starts(field, "userdb_"))
+		fields_set(out, SPAN_LIT("userdb_"), SPAN_NULL);
+}
+
 static bool expand_item(struct expansion *x, const struct ldap_attr *item, const struct vars *vars,
     bool userdb, struct fields *out, struct err *err)
 {
@@ -363,8 +370,10 @@ static bool expand_item(struct expansion *x, const struct ldap_attr *item, const
 	x->value = SPAN_LIT("");
 	if (item->attr != NULL) {
 		struct ldap_values v = x->reader->values(x->reader->ctx, item->source, item->attr);
-		if (v.count == 0)
+		if (v.count == 0) {
+			note_absent(field, userdb, out);
 			return true;
+		}
 		if (v.count > 1 && userdb && span_eq_str(field, "gid"))
 			value = number_list(x, item, vars, v, a, err);
 		if (v.count > 1 && value.ptr == NULL && x->reader->several != NULL)

@@ -227,6 +227,17 @@ def test_prefetch(slapd, bind):
         assert found.get("home") == ("/srv/mail/2" if bind == "no" else "/srv/mail/0")
 
 
+def test_prefetch_of_attributes_that_are_missing(slapd):
+    """The userdb answers for the user all the same, as Dovecot's does: with uid and home from elsewhere."""
+    with Broker("userdb {\n  driver = prefetch\n}\n", userdb=False,
+                **standard(slapd, pass_attrs="uid=user, userPassword=password, title=userdb_quota_rule")) as broker:
+        with broker.server.client("login/login") as c:
+            assert c.auth("PLAIN", resp=authproto.plain("alice", GOOD["alice"]), id=7).cmd == "OK"
+            with broker.server.master() as m:
+                found = m.ask("REQUEST", c.pid, 7, c.cookie, id=9)
+        assert found.cmd == "USER" and not found.has("quota_rule") and not found.has(""), found
+
+
 def test_base_and_filter_templates(slapd):
     with Broker(**standard(slapd, base="ou=people,dc=%Dd", scope="onelevel",
                            pass_filter="(&(objectClass=posixAccount)(|(uid=%n)(uid=%u)))",
