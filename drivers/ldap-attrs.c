@@ -359,6 +359,14 @@ static void note_absent(struct span field, bool userdb, struct fields *out)
 		fields_set(out, SPAN_LIT("userdb_"), SPAN_NULL);
 }
 
+/* "field:protected" that there is already: the first value stays, as the suffix says. */
+static bool is_taken(const struct fields *out, struct span field)
+{
+	ssize_t at = span_rfind(field, ':');
+	return at >= 0 && span_eq_str(span_skip(field, (size_t)at), ":protected") &&
+	       fields_find_span(out, field) != NULL;
+}
+
 static bool expand_item(struct expansion *x, const struct ldap_attr *item, const struct vars *vars,
     bool userdb, struct fields *out, struct err *err)
 {
@@ -388,7 +396,7 @@ static bool expand_item(struct expansion *x, const struct ldap_attr *item, const
 	}
 	if (value.ptr == NULL)
 		return false;
-	if (field.len > 0)
+	if (field.len > 0 && !is_taken(out, field))
 		fields_set(out, field, value);
 	return true;
 }

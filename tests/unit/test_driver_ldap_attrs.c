@@ -115,6 +115,8 @@ static void test_mappings(void **state)
 	check("!uid, =a=%{ldap:uid}", "a=tim");
 	check("=%{ldap:uid}_x=1", "tim_x=1");
 	check("uid=userdb_%n", "userdb_tim=tim");
+	check("uid=home,cn=home", "home=Tim, T.");
+	check("missing=home:protected,uid=home:protected,=home:protected=x", "home:protected=tim");
 	check("missing=userdb_x,uid=user,missing=userdb_y=%$", "userdb_=|user=tim");
 	check("=a=%{ldap_dn:x}", "a=uid=tim,dc=x");
 	check("=dn=%Dd", "dn=example,dc=org");
