@@ -263,6 +263,10 @@ static bool parse_plain_name(
 		part->kind = PART_UID;
 	} else if (span_eq_str(name, "gid")) {
 		part->kind = PART_GID;
+	} else if (span_eq_str(name, "ldap_dn") && tparse_is_source(p, name)) {
+		/* its argument means nothing and may be missing */
+		if (!tparse_source(p, part, start, name, SPAN_LIT(""), SPAN_LIT("")))
+			return false;
 	} else {
 		return unknown_name(p, start, name);
 	}

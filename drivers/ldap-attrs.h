@@ -10,7 +10,7 @@
  *   @name=%{ldap:dnattr}   another entry, whose DN the template gives
  *   attr@name=field        an attribute of that entry; %{ldap:attr@name} too
  *
- * %{ldap_ptr:attr} reads the attribute that attr names, %{ldap_dn:x} is the entry's DN.
+ * %{ldap_ptr:attr} reads the attribute that attr names, %{ldap_dn} is the entry's DN.
  * Parsed when the configuration is loaded, without libldap; expanded in the
  * worker through struct ldap_reader. Owner: the arena of ldap_attrs_parse().
  */

@@ -119,6 +119,7 @@ static void test_mappings(void **state)
 	check("missing=home:protected,uid=home:protected,=home:protected=x", "home:protected=tim");
 	check("missing=userdb_x,uid=user,missing=userdb_y=%$", "userdb_=|user=tim");
 	check("=a=%{ldap_dn:x}", "a=uid=tim,dc=x");
+	check("=a=%{ldap_dn}.%3{ldap_dn}", "a=uid=tim,dc=x.uid");
 	check("=dn=%Dd", "dn=example,dc=org");
 	check("=a", "a=");
 	check("", "");
