@@ -155,7 +155,7 @@ static bool parse_enum(const struct setting *row, struct span v, int *out, struc
 	char copy[256];
 	size_t used = 0, count = 0;
 	for (int i = 0; span_word(&rest, " ", &word); i++) {
-		if (span_eq(word, v)) {
+		if (span_eq_ci(word, v)) { /* Dovecot takes "scope = Subtree", too */
 			*out = i;
 			return true;
 		}

@@ -74,9 +74,13 @@ struct checking {
 	struct driver_check to;
 };
 
-static void add_server(struct checking *c, struct span uri)
+static void add_server(struct checking *c, struct span written)
 {
 	struct ldap_settings *s = c->set;
+	char *text = arena_cstr(c->to.arena, written);
+	for (char *p = text; *p != '\0' && *p != ':'; p++)
+		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 'a' - 'A' : *p);
+	struct span uri = span_of(text);
 	bool tcp = span_starts(uri, "ldap://"), tls = span_starts(uri, "ldaps://");
 	if (!tcp && !tls && !span_starts(uri, "ldapi://"))
 		driver_check_says(&c->to, "uris",
@@ -85,7 +89,7 @@ static void add_server(struct checking *c, struct span uri)
 		driver_check_says(&c->to, "tls",
 		    "tls=yes is StartTLS, which cannot be used inside %.*s: choose one of them",
 		    SPAN_ARG(uri));
-	s->servers[s->server_count++] = arena_cstr(c->to.arena, uri);
+	s->servers[s->server_count++] = text;
 }
 
 static void read_servers(struct checking *c)
@@ -95,6 +99,9 @@ static void read_servers(struct checking *c)
 	struct span rest = span_of(as_hosts ? s->hosts : s->uris), word;
 	s->servers = arena_alloc(c->to.arena, (rest.len / 2 + 1) * sizeof(*s->servers));
 	while (span_word(&rest, " \t,", &word)) {
+		if (as_hosts && span_find(word, '/') >= 0)
+			driver_check_says(
+			    &c->to, "hosts", "\"%.*s\" belongs into uris", SPAN_ARG(word));
 		if (as_hosts)
 			word = arena_join(c->to.arena, SPAN_LIT("ldap://"), word);
 		add_server(c, word);

@@ -262,8 +262,12 @@ static void test_settings(void **state)
 	assert_string_equal(s->servers[1], "ldap://b:390");
 	assert_int_equal(s->user->count, 3);
 	check_names(&s->pass->sources[0], "uid userPassword");
-	s = load("uris = ldaps://a ldapi://%2Fx\nauth_bind = yes\n", &err);
+	s = load(
+	    "uris = LDAPS://A ldapi://%2Fx\nauth_bind = yes\nscope = Base\nderef = ALWAYS\n", &err);
 	assert_non_null(s);
+	assert_string_equal(s->servers[0], "ldaps://A");
+	assert_int_equal(s->scope, SCOPE_BASE);
+	assert_int_equal(s->deref, DEREF_ALWAYS);
 	check_names(&s->pass->sources[0], "uid");
 }
 
@@ -272,6 +276,7 @@ static void test_settings_errors(void **state)
 	(void)state;
 	refuse_file("base = x\n", "uris is missing");
 	refuse_file("uris = http://x\n", "line 1: uris: \"http://x\" begins with none of");
+	refuse_file("hosts = ldap://x\n", "line 1: hosts: \"ldap://x\" belongs into uris");
 	refuse_file("tls = yes\nuris = ldaps://x\n", "line 1: tls: tls=yes is StartTLS");
 	refuse_file("uris = ldap://x\ndn = cn=x\n", "dn: without dnpass");
 	refuse_file("uris = ldap://x\npass_filter = (uid=%u\n", "line 2: pass_filter: a ( without");
