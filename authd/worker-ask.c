@@ -251,9 +251,7 @@ static enum verdict verify_hashes(const struct asker *as, struct job *job, struc
 /* Whatever the comparison says, which is for its time, and for what the user may hear. */
 static bool answer_is_known(struct job *job)
 {
-	if (job->dummy)
-		asker_answer(job, VERDICT_UNKNOWN_USER);
-	else if (job->refused)
+	if (job->dummy || job->refused)
 		asker_answer(job, job->verdict);
 	return job->dummy || job->refused;
 }
@@ -326,6 +324,7 @@ static bool unknown_user(struct asker *as, struct job *job)
 	bool owed = secret_is_set(job->q.password) && (job->q.flags & ASK_NO_DUMMY) == 0;
 	if (owed && asker_dummy_hash(as, job)) {
 		job->dummy = true;
+		job->verdict = VERDICT_UNKNOWN_USER;
 		return hash_here_or_later(as, job);
 	}
 	asker_answer(job, VERDICT_UNKNOWN_USER);
@@ -375,12 +374,7 @@ static bool verify(struct asker *as, void *state, struct job *job)
 {
 	bool skip = (job->q.flags & ASK_SKIP_PASSWORD) != 0;
 	if ((as->can & CAN_VERIFY) != 0 && !skip) {
-		enum verdict v = asker_driver(as, state, job, ASK_VERIFY);
-		asker_take_passwords(as, job);
-		bool next = v == VERDICT_OK && fields_has(&job->ask.entry.fields, "noauthenticate");
-		asker_answer(job, next ? VERDICT_NEXT : v);
-		bool judged = v == VERDICT_OK || v == VERDICT_MISMATCH;
-		job->answer.has_password = judged || v == VERDICT_DISABLED || v == VERDICT_EXPIRED;
+		asker_judge(as, state, job);
 		return true;
 	}
 	if ((as->can & CAN_SHOW) == 0)

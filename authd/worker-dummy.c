@@ -2,6 +2,8 @@
  * What hashes the users here have, so that a login of an unknown user costs as
  * much as one of a user who is known. Runs in: worker, any thread.
  */
+#include <crypt.h>
+
 #include "authd/worker-job.h"
 #include "base/mem.h"
 
@@ -30,6 +32,15 @@ void asker_note_kind(struct asker *as, const struct scheme_hash *h)
 	pthread_mutex_unlock(&as->kinds_lock);
 }
 
+/* What crypt(3) prefers here, and so what users of the system mostly have. */
+static bool system_hash(struct arena *a, struct scheme_hash *out)
+{
+	char *setting = arena_alloc(a, CRYPT_GENSALT_OUTPUT_SIZE);
+	struct err err = {0};
+	return crypt_gensalt_rn(NULL, 0, NULL, 0, setting, CRYPT_GENSALT_OUTPUT_SIZE) != NULL &&
+	       scheme_parse(secret_of(span_of(setting)), "CRYPT", true, a, out, &err);
+}
+
 bool asker_dummy_hash(struct asker *as, struct job *job)
 {
 	struct scheme_hash like;
@@ -45,5 +56,9 @@ bool asker_dummy_hash(struct asker *as, struct job *job)
 		like.raw = secret_dup(&job->arena, k->sample.raw);
 	}
 	pthread_mutex_unlock(&as->kinds_lock);
+	if (!known && as->hashed_elsewhere)
+		return false;
+	if (!known && (as->can & HASHES_HERE) != 0)
+		known = system_hash(&job->arena, &like);
 	return scheme_dummy(known ? &like : NULL, &job->arena, &job->hash);
 }

@@ -51,7 +51,7 @@ struct job {
 	struct job_verifier verifiers[JOB_VERIFIERS];
 	bool rehash;	      /* the stored hash is weak: after the answer, make a better one */
 	bool after;	      /* that is under way; nobody waits for it */
-	bool dummy;	      /* only to spend the time: the user is unknown */
+	bool dummy;	      /* only to spend the time; .verdict is known */
 	bool refused;	      /* whatever the password is; only who has it is told why */
 	bool makes;	      /* not to compare but to make a credential of */
 	bool only_names;      /* answered but for names that are to be numbers */
@@ -136,7 +136,8 @@ struct asker {
 	/* which hashes the users here have, so that an unknown user costs the same */
 	pthread_mutex_t kinds_lock;
 	struct hash_kind kinds[8];
-	_Atomic int made; /* credentials that had to be made outweigh those that were stored */
+	bool hashed_elsewhere; /* HASHES_HERE, but somebody got in without that; ask lane only */
+	_Atomic int made;      /* credentials that had to be made outweigh those that were stored */
 	struct rehash rehash;
 };
 
@@ -155,6 +156,11 @@ void asker_hash(struct asker *as, struct job *job);
 bool asker_credential(struct asker *as, void *state, struct job *job) MUST_CHECK;
 /* In a hash lane: makes what was slow to make, for an unknown user for nothing. */
 void asker_make_credential(struct asker *as, struct job *job);
+
+/* ---- worker-judge.c: a driver that judges passwords itself ---- */
+
+/* job->answer is complete. */
+void asker_judge(struct asker *as, void *state, struct job *job);
 
 /* ---- worker-store.c: another password in the place of a stored one ---- */
 
@@ -190,10 +196,10 @@ struct secret verifier_make(
 /* ---- worker-dummy.c: what hashes the users here have ---- */
 
 void asker_note_kind(struct asker *as, const struct scheme_hash *h);
-/* Such a hash, without anybody's digest, as job->hash. */
+/* Such a hash, without anybody's digest, as job->hash; false: nobody's is computed here. */
 bool asker_dummy_hash(struct asker *as, struct job *job) MUST_CHECK;
 
-/* ---- inside of worker-ask.c, for worker-store.c and worker-credential.c ---- */
+/* ---- inside of worker-ask.c, for worker-judge.c, worker-store.c and worker-credential.c ---- */
 
 enum verdict asker_driver(
     const struct asker *as, void *state, struct job *job, enum question_kind kind);

@@ -18,10 +18,11 @@ enum { DRIVER_ABI = 5 }; /* must be equal; there is no negotiation */
 enum { ASK_MANY_MAX = 16 };
 
 enum driver_can {
-	CAN_VERIFY = 1 << 0, /* judges a password itself (PAM, LDAP bind) */
-	CAN_SHOW = 1 << 1,   /* shows the entry; the worker compares the password */
-	CAN_LIST = 1 << 2,   /* lists its users */
-	CAN_STORE = 1 << 3,  /* puts another password in the place of a stored one */
+	CAN_VERIFY = 1 << 0,  /* judges a password itself (PAM, LDAP bind) */
+	CAN_SHOW = 1 << 1,    /* shows the entry; the worker compares the password */
+	CAN_LIST = 1 << 2,    /* lists its users */
+	CAN_STORE = 1 << 3,   /* puts another password in the place of a stored one */
+	HASHES_HERE = 1 << 4, /* verifies with a library that calls crypt_r() in ask()'s thread */
 };
 
 /* How many questions run at once, and on how many states. */

@@ -315,7 +315,7 @@ extern const struct driver authd_driver;
 const struct driver authd_driver = {
     .abi = DRIVER_ABI,
     .spec = &spec_pam,
-    .can = CAN_VERIFY,
+    .can = CAN_VERIFY | HASHES_HERE,
     .lanes = LANES_PROCESS,
     .open = pam_open,
     .ask = pam_ask,

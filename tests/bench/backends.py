@@ -181,8 +181,8 @@ def system(b, _):
               {**{k: (lambda s=s: load(s.client, *args, "-t", t)["per_second"]) for k, s in servers.items()},
                "floor": lambda: hash_rate("{SHA512-CRYPT}" + value, t)},
               target=Target(">= 80%% of %d x the bare hash" % CORES, lambda r: against_floor(r) >= 0.8), share=0.6,
-              note="Debian 12's pam_unix computes each hash twice (a macro of its source evaluates crypt_r() twice): half "
-                   "of the bare rate is the most there can be.")
+              note="Debian 12's pam_unix computes each hash twice (a macro of its source evaluates crypt_r() twice). In authd the "
+                   "second call gets the first one's result; dovecot-auth computes both.")
         stop(servers)
     finally:
         stack.close()
