@@ -117,16 +117,17 @@ static tls_look *load_probe(const struct driver_report *r)
 static void tell(
     struct driver_report *r, const char *host, const char *ca, const struct tls_seen *t)
 {
+	enum step bad = r->unverified ? STEP_NOTE : STEP_BROKEN;
 	if (t->expired)
-		driver_step(r, STEP_BROKEN, "certificate",
+		driver_step(r, bad, "certificate",
 		    "it expired on %s\nthe server needs a new one (it is for %s, from %s)",
 		    t->until, t->names, t->issuer);
 	else if (t->wrong_name)
-		driver_step(r, STEP_BROKEN, "certificate",
+		driver_step(r, bad, "certificate",
 		    "it is for %s, not for %s\nname the server in %s as its certificate does",
 		    t->names, host, r->file);
 	else if (t->problem[0] != '\0')
-		driver_step(r, STEP_BROKEN, "certificate",
+		driver_step(r, bad, "certificate",
 		    "it is not trusted: %s (issued by %s)\nis its authority in %s?", t->problem,
 		    t->issuer, ca[0] != '\0' ? ca : "the system's list");
 	else

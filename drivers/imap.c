@@ -194,6 +194,7 @@ static bool imap_test(const void *settings, struct driver_report *r)
 	if (!template_is_constant(set->host))
 		return true;
 	snprintf(port, sizeof(port), "%u", set->port);
+	r->unverified = set->allow_invalid_cert;
 	int fd = r->reach(r, template_text(set->host), port, "the IMAP server");
 	if (fd >= 0 && set->ssl != IMAP_SSL_NO)
 		r->certificate(r, fd, set->ssl == IMAP_SSL_IMAPS ? TLS_AT_ONCE : TLS_IMAP,

@@ -75,6 +75,7 @@ bool ldap_test(const void *settings, struct driver_report *r)
 	bool any = false;
 	r->advice = advice;
 	r->advice_count = ARRAY_LEN(advice);
+	r->unverified = set->tls_require_cert == CERT_NEVER || set->tls_require_cert == CERT_ALLOW;
 	for (size_t i = 0; i < set->server_count; i++) {
 		if (reach(r, set, set->servers[i]) && bind_to(r, set, set->servers[i]))
 			any = true;

@@ -241,6 +241,14 @@ def test_ldap_bad_certificate(certificates, which, want):
     assert code == CONFIG and want in said, said
 
 
+@pytest.mark.parametrize("require", ["never", "allow"])
+def test_ldap_certificate_that_nobody_verifies(slapd, require):
+    """What is wrong with it is said, but it is no fault of a configuration that asks for this."""
+    text = ldap_section(slapd, uris="ldaps://localhost:%d" % slapd.tls_port, tls_require_cert=require)
+    code, said = run(text, "-u", "alice", "ldap")
+    assert code == OK and "alice: found" in said and "note  certificate" in said, said
+
+
 def test_ldap_without_tls():
     server = ldap.Slapd().start()
     code, said = run(ldap_section(server, tls="yes"), "ldap")
