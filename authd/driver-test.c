@@ -6,6 +6,7 @@
  */
 #include "authd/driver-test.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -404,6 +405,7 @@ int driver_test_main(const struct driver_test_options *options)
 	    .options = options,
 	    .last_us = clock_us(),
 	};
+	signal(SIGPIPE, SIG_IGN); /* as workers have it from the parent */
 	int status = read_password(&t) ? run(&t) : EX_USAGE;
 	worker_config_free(&t.wc);
 	lineup_free(&t.lineup);

@@ -256,6 +256,13 @@ def test_ldap_without_tls():
     assert code == CONFIG and "the server does not offer it" in said, said
 
 
+def test_ldap_tls_at_a_port_without(slapd, certificates):
+    """The server closes while TLS is still being spoken to it."""
+    text = ldap_section(slapd, uris="ldaps://127.0.0.1:%d" % slapd.port, tls_ca_cert_file=certificates["ca"])
+    code, said = run(text, "ldap")
+    assert code in (CONFIG, DOWN) and "bind" in said, said
+
+
 def test_ldap_closed_port(slapd):
     code, said = run(ldap_section(slapd, uris="ldap://127.0.0.1:%d" % proc.free_port()), "ldap")
     assert code == DOWN and "is the LDAP server running there?" in said, said
