@@ -224,6 +224,11 @@ def test_ldap_wrong_service_password(slapd):
     assert code == CONFIG and "check dn and dnpass in" in said and "no-Basalt0" not in said, said
 
 
+def test_ldap_who_may_not_search(slapd):
+    code, said = run(ldap_section(slapd, dn="", dnpass=""), "ldap")
+    assert code == CONFIG and "check dn in" in said, said
+
+
 def test_ldap_wrong_authority(slapd, certificates):
     uri = "ldaps://127.0.0.1:%d" % slapd.tls_port
     code, said = run(ldap_section(slapd, uris=uri, tls_ca_cert_file=certificates["stranger"]), "ldap")
