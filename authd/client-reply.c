@@ -33,17 +33,6 @@ static inline void put_field(struct buffer *out, const char *key, struct span va
 	put_span(out, span_of(key), value);
 }
 
-static void put_extra_field(struct buffer *out, const struct field *f)
-{
-	buffer_append_char(out, '\t');
-	tab_escape(out, f->key);
-	/* login processes compare these exactly, as bare words */
-	if (f->value.ptr == NULL || span_eq_str(f->key, "nologin") || span_eq_str(f->key, "proxy"))
-		return;
-	buffer_append_char(out, '=');
-	tab_escape(out, f->value);
-}
-
 static void put_extra_fields(struct buffer *out, const struct request *r, bool ok)
 {
 	for (size_t i = 0; i < r->fields.count; i++) {
@@ -52,7 +41,9 @@ static void put_extra_fields(struct buffer *out, const struct request *r, bool o
 			continue;
 		if (!ok && (span_eq_str(f->key, "nologin") || span_eq_str(f->key, "reason")))
 			continue;
-		put_extra_field(out, f);
+		/* login processes compare these exactly, as bare words */
+		bool bare = span_eq_str(f->key, "nologin") || span_eq_str(f->key, "proxy");
+		extra_field_put(out, r, bare ? &(struct field){.key = f->key} : f);
 	}
 }
 

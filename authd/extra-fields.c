@@ -26,6 +26,18 @@ bool passdb_field_is_hidden(struct span key)
 	return false;
 }
 
+/* Dovecot 2.3 knows no empty values: with them a field is a bare word. */
+void extra_field_put(struct buffer *out, const struct request *r, const struct field *f)
+{
+	bool newer = r->generation->config->version_24 != NULL;
+	buffer_append_char(out, '\t');
+	tab_escape(out, f->key);
+	if (f->value.ptr == NULL || (f->value.len == 0 && !newer))
+		return;
+	buffer_append_char(out, '=');
+	tab_escape(out, f->value);
+}
+
 /* ---- names: user, username and domain change who it is ---- */
 
 static struct span with_domain(struct request *r, struct span local, struct span domain)
@@ -333,12 +345,6 @@ static bool take_delay_until(struct request *r)
 	return true;
 }
 
-static bool is_yes(struct span v)
-{
-	return v.ptr != NULL && !span_eq_ci(v, SPAN_LIT("no")) && !span_eq_ci(v, SPAN_LIT("n")) &&
-	       !span_eq_str(v, "0");
-}
-
 /* The client's certificate, or its key, must be the one that the passdb names. */
 static bool check_fingerprint(struct request *r, const char *field, bool cert, bool key)
 {
@@ -364,7 +370,7 @@ bool passdb_fields_check(struct request *r)
 		return false;
 	struct vars *v = &r->vars;
 	struct span real = v->v[VAR_REAL_RIP].len > 0 ? v->v[VAR_REAL_RIP] : v->v[VAR_RIP];
-	if (fields_has(&r->fields, "fail") && is_yes(fields_get(&r->fields, "fail"))) {
+	if (fields_has(&r->fields, "fail")) { /* whatever its value, as in Dovecot */
 		r->field_failure = "the passdb's fail field refuses this login";
 		return false;
 	}

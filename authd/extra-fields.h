@@ -29,6 +29,9 @@ bool passdb_fields_check(struct request *r);
 /* proxy_maybe, proxy without host: settled once the passdbs are done */
 void passdb_fields_settle_proxy(struct request *r);
 
+/* Writes it as both protocols have it: TAB key=value. */
+void extra_field_put(struct buffer *out, const struct request *r, const struct field *f);
+
 /* True for fields that clients do not see (allow_nets, nopassword ...). */
 bool passdb_field_is_hidden(struct span key);
 

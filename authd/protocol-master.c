@@ -306,18 +306,12 @@ static void put_head(struct buffer *out, struct span word, uint32_t id)
 	buffer_append_u64_text(out, id);
 }
 
-static void put_fields(struct buffer *out, const struct fields *f, bool passdb)
+static void put_fields(
+    struct buffer *out, const struct request *r, const struct fields *f, bool passdb)
 {
 	for (size_t i = 0; i < f->count; i++) {
-		const struct field *field = &f->items[i];
-		if (passdb && passdb_field_is_hidden(field->key))
-			continue;
-		buffer_append_char(out, '\t');
-		tab_escape(out, field->key);
-		if (field->value.ptr == NULL)
-			continue;
-		buffer_append_char(out, '=');
-		tab_escape(out, field->value);
+		if (!passdb || !passdb_field_is_hidden(f->items[i].key))
+			extra_field_put(out, r, &f->items[i]);
 	}
 }
 
@@ -342,6 +336,8 @@ static void put_login(struct buffer *out, struct request *r)
 	}
 	if (v[VAR_MASTER_USER].len > 0)
 		put_pair(out, "auth_user", v[VAR_AUTH_USER]);
+	else if (v[VAR_ORIGINAL_USER].ptr != NULL && !span_eq(v[VAR_ORIGINAL_USER], v[VAR_USER]))
+		put_pair(out, "auth_user", v[VAR_ORIGINAL_USER]);
 	if (v[VAR_LOCAL_NAME].len > 0)
 		put_pair(out, "local_name", v[VAR_LOCAL_NAME]);
 }
@@ -351,7 +347,7 @@ static void reply_user(struct buffer *out, struct request *r)
 	put_head(out, SPAN_LIT("USER\t"), r->id);
 	buffer_append_char(out, '\t');
 	tab_escape(out, r->vars.v[VAR_USER]);
-	put_fields(out, &r->userdb, false);
+	put_fields(out, r, &r->userdb, false);
 	if (r->after_login)
 		put_login(out, r);
 	buffer_append_char(out, '\n');
@@ -361,7 +357,7 @@ static void reply_pass(struct buffer *out, struct request *r)
 {
 	put_head(out, SPAN_LIT("PASS\t"), r->id);
 	put_pair(out, "user", r->vars.v[VAR_USER]);
-	put_fields(out, &r->fields, true);
+	put_fields(out, r, &r->fields, true);
 	buffer_append_char(out, '\n');
 }
 

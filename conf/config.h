@@ -215,7 +215,7 @@ struct config {
 	size_t listener_count;
 	bool dovecot; /* loaded with options->dovecot */
 	/* The form of Dovecot 2.4; the parent's and authctl's only, for printing. */
-	const char *version_24;		 /* its version, NULL: the form of 2.3 */
+	const char *version_24; /* its version (the front: some version), NULL: the form of 2.3 */
 	const struct conf_node *written; /* the tree of the file, groups and $SET:name put in */
 	const struct driver_spec *const *drivers; /* options->drivers */
 	const char **passed_over; /* --dovecot: "file:line: name" of what is not ours */

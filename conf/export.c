@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 
-enum { FRONT_MAGIC = 0x61464331, WORKER_MAGIC = 0x61574331, COUNT_MAX = 65536 };
+enum { FRONT_MAGIC = 0x61464332, WORKER_MAGIC = 0x61574331, COUNT_MAX = 65536 };
 
 static void put_str(struct buffer *out, const char *s)
 {
@@ -167,6 +167,7 @@ void config_export_front(const struct config *c, struct buffer *out)
 	put_str(out, c->service_worker_user);
 	wire_put_u32(out, c->client_limit);
 	wire_put_u8(out, c->dovecot);
+	wire_put_u8(out, c->version_24 != NULL);
 	wire_put_u32(out, (uint32_t)c->pool_count);
 	for (size_t i = 0; i < c->pool_count; i++)
 		put_str(out, c->pools[i].driver);
@@ -251,6 +252,7 @@ struct config *config_import_front(struct span blob, struct err *err)
 	c->service_worker_user = get_text(&r, &c->arena);
 	c->client_limit = wire_get_u32(&r);
 	c->dovecot = wire_get_u8(&r) != 0;
+	c->version_24 = wire_get_u8(&r) != 0 ? "2.4" : NULL;
 	if (!get_pools(c, &r) || !get_scopes(c, &r, err) || !get_listeners(c, &r, err))
 		goto fail;
 	if (front_is_whole(c, &r))

@@ -322,6 +322,44 @@ def test_request_on_a_client_socket_login(server):
         assert request(m, c.pid, id, c.cookie).cmd == "FAIL"
 
 
+def test_request_tells_the_name_that_was_given(server):
+    with server.client("auth-login") as c, server.master() as m:
+        for name, told in (("TIM", "TIM"), ("tim", None)):
+            id = c.login(name, GOOD, service="imap").id
+            reply = request(m, c.pid, id, c.cookie)
+            assert (reply.args[0], reply.get("auth_user")) == ("tim", told)
+
+
+EMPTY = """
+auth_mechanisms = plain
+passdb {
+  driver = static
+  args = password=x empty= flag full=1 userdb_nothing= userdb_some=1
+}
+userdb {
+  driver = prefetch
+}
+userdb {
+  driver = static
+  args = uid=5 gid=6 home=/h mail= flag
+}
+"""
+
+
+def test_fields_without_a_value_are_bare():
+    """Whether there was a "=" or not: a login process takes "destuser=" for a user without a name."""
+    server = authserver.new(EMPTY).start()
+    try:
+        with server.client("auth-login") as c, server.master() as m:
+            ok = c.login("tim", "x", service="imap")
+            assert ok.args == ["user=tim", "empty", "flag", "full=1"]
+            assert request(m, c.pid, ok.id, c.cookie).args == ["tim", "nothing", "some=1", "auth_mech=PLAIN"]
+            assert m.user("tim").args == ["tim", "nothing", "some=1", "uid=5", "gid=6", "home=/h", "mail", "flag"]
+            assert m.passdb("tim").args == ["user=tim", "empty", "flag", "full=1"]
+    finally:
+        server.stop()
+
+
 def test_request_of_a_master_users_login(server):
     with server.client("auth-login") as c, server.master() as m:
         id = c.login("tim*chief", users.PASSWORDS["chief"], service="imap").id
