@@ -33,6 +33,15 @@ def gcc(*args):
     assert run.returncode == 0, run.stderr
 
 
+def module(source, where):
+    """Builds a module with the words of the documentation, which must not warn."""
+    line = re.search(r"^    (gcc -shared .*) -o \S+ \S+$", (ROOT / "docs/WRITING-A-DRIVER.md").read_text(), re.M)[1]
+    words = line.replace("/path/to/authd", str(ROOT)).split()
+    run = subprocess.run([*words, "-Wall", "-Wextra", "-Werror", "-o", str(where), str(source)],
+                         capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
 def pkg_config(*args):
     return subprocess.run(["pkg-config", *args], check=True, capture_output=True, text=True).stdout.split()
 
@@ -46,7 +55,7 @@ def test_the_driver_of_the_tutorial():
     users.mkdir()
     source = work / "userdir.c"
     source.write_text(code_of("WRITING-A-DRIVER.md"))
-    gcc("-shared", "-o", modules / "userdir.so", source)
+    module(source, modules / "userdir.so")
     (users / "tim").write_text("{PLAIN}tims password\nuid=5000\ngid=5001\nhome=/home/tim\n")
     os.chmod(users / "tim", 0o644)
     for directory in (work, users, modules):
