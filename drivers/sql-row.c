@@ -24,16 +24,13 @@ static bool is_userdb(struct span name)
 	return span_starts(name, "userdb_");
 }
 
-static bool take_password(
-    struct sql_password *p, struct arena *a, struct span value, bool noscheme, struct err *err)
+/* The first counts. */
+static void take_password(struct sql_password *p, struct arena *a, struct span value, bool noscheme)
 {
-	if (value.ptr == NULL)
-		return true;
-	if (secret_is_set(p->password))
-		return err_set(err, EX_CONFIG, "Multiple password values not supported");
+	if (value.ptr == NULL || secret_is_set(p->password))
+		return;
 	p->password = secret_of(arena_dup(a, value));
 	p->noscheme = noscheme;
-	return true;
 }
 
 bool sql_row_password(
@@ -46,8 +43,7 @@ bool sql_row_password(
 		bool noscheme = span_eq_str(name, "password_noscheme");
 		if (noscheme || span_eq_str(name, "password")) {
 			has_column = true;
-			if (!take_password(p, a, row->values[i], noscheme, err))
-				return false;
+			take_password(p, a, row->values[i], noscheme);
 		} else if (span_eq_str(name, "password_name")) {
 			p->name = arena_dup(a, row->values[i]);
 		} else if (span_eq_str(name, "nopassword") && row->values[i].ptr != NULL) {
@@ -58,18 +54,22 @@ bool sql_row_password(
 	       err_set(err, EX_CONFIG, "Password query must return a field named 'password'");
 }
 
-static bool is_of_password(struct span name)
+static bool is_password(struct span name)
 {
-	return span_eq_str(name, "password") || span_eq_str(name, "password_noscheme") ||
-	       span_eq_str(name, "password_name");
+	return span_eq_str(name, "password") || span_eq_str(name, "password_noscheme");
 }
 
 void sql_row_fields(const struct sql_row *row, bool passdb, struct fields *out)
 {
+	bool has_password = false;
 	for (size_t i = 0; i < row->count; i++) {
 		struct span name = row->names[i];
-		if (passdb && is_of_password(name))
+		if (passdb && span_eq_str(name, "password_name"))
 			continue;
+		if (passdb && is_password(name) && !has_password) {
+			has_password = row->values[i].ptr != NULL;
+			continue; /* a second one stays a field, of which the worker complains */
+		}
 		if (row->values[i].ptr != NULL)
 			fields_set(out, name, row->values[i]);
 		else if (passdb && is_userdb(name))

@@ -17,6 +17,7 @@
 enum {
 	NO_DEADLINE_MS = 60000,
 	ROWS_MAX = 100, /* passwords of one user */
+	ROWS_PAST = 16, /* of a userdb, behind the first: more are not waited for */
 };
 
 struct sql {
@@ -119,9 +120,10 @@ static bool take_row(struct lookup *l, const struct sql_row *row)
 	const struct sql_settings *set = l->sql->set;
 	struct question *q = l->q;
 	bool passdb = l->slot == SQL_PASSWORD;
-	if (l->rows > 0 && !(passdb && set->multiple_passwords))
-		return err_set(&q->err, EX_CONFIG, "%s returned multiple matches",
-		    passdb ? "password_query" : "user_query");
+	if (l->rows > 0 && !passdb)
+		return true; /* the first counts, as in Dovecot */
+	if (l->rows > 0 && !set->multiple_passwords)
+		return err_set(&q->err, EX_CONFIG, "password_query returned multiple matches");
 	if (l->rows == ROWS_MAX)
 		return err_set(
 		    &q->err, EX_CONFIG, "password_query returned more than %d passwords", ROWS_MAX);
@@ -138,10 +140,13 @@ static enum sql_result take_rows(struct lookup *l, struct sql_conn *c, int64_t u
 	struct question *q = l->q;
 	struct sql_row row;
 	enum sql_result r;
+	unsigned past = 0;
 	l->rows = 0;
 	while ((r = next_row(c, q->arena, &row, until, &q->err)) == SQL_ROW) {
 		if (!take_row(l, &row))
 			return SQL_UNFIT;
+		if (l->slot == SQL_USER && past++ == ROWS_PAST)
+			return SQL_END;
 	}
 	return r;
 }

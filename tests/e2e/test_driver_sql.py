@@ -191,7 +191,8 @@ def test_null_columns_and_prefetch(sqlite):
     ("SELECT '' AS password", "FAIL", "No password returned"),
     ("SELECT NULL AS password, 1 AS nopassword", "OK", ""),
     ("SELECT password FROM users", "temp_fail", "returned multiple matches"),
-    ("SELECT '{PLAIN}a' AS password, '{PLAIN}b' AS password_noscheme", "temp_fail", "Multiple password values"),
+    ("SELECT '{PLAIN}right' AS password, '{PLAIN}b' AS password_noscheme", "OK", "Multiple password values"),
+    ("SELECT '{PLAIN}b' AS password, '{PLAIN}right' AS password", "FAIL", "Multiple password values"),
     ("SELECT 'x' FROM nowhere WHERE a = '%w'", "temp_fail", ""),
     ("SELECT '{PLAIN}right' AS password WHERE '%w' = 'right'", "OK", ""),
 ])
@@ -201,6 +202,21 @@ def test_password_query(sqlite, select, result, why):
         assert server.login_result("tim@example.com", "right") == result, server.logs()
         server.wait_log(why)
         assert "right" not in server.logs()
+    finally:
+        server.stop()
+
+
+def test_a_second_row_of_user_query(pair):
+    """The first counts, as in Dovecot: a query over several tables may well give more. One by one and many at once."""
+    db, _ = pair
+    server = rows(db, "SELECT '/h' AS home, 5 AS uid, 6 AS gid FROM users", "user_query")
+    try:
+        with server.master() as m:
+            for _ in range(2):
+                assert m.user("tim@example.com").args == ["tim@example.com", "home=/h", "uid=5", "gid=6"], server.logs()
+            m.raw("".join("USER\t%d\ttim@example.com\tservice=imap\n" % i for i in range(1, 101)))
+            for _ in range(100):
+                assert m.reply().args == ["tim@example.com", "home=/h", "uid=5", "gid=6"], server.logs()
     finally:
         server.stop()
 

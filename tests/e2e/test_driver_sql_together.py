@@ -143,8 +143,9 @@ def test_it_can_be_switched_off(mariadb):
 
 
 def test_one_that_fails(mariadb):
-    """Two rows for one user: an error for that one, and nobody else."""
-    query = "SELECT note FROM odd WHERE email = '%u' OR (small = 5 AND '%u' = 'u1@example.com')"
+    """Two rows of a sub-query for one user: an error for that one, and nobody else."""
+    query = ("SELECT (SELECT x.note FROM odd x WHERE x.email = '%u' OR (x.small = 5 AND '%u' = 'u1@example.com')) AS note"
+             " FROM odd WHERE email = '%u'")
     server = start(CONF % (mariadb.connect(), query, PASSWORD_QUERY), text=USERDB, listeners=[MASTER])
     try:
         want = alone(server)
