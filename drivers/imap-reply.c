@@ -49,7 +49,8 @@ void imap_reply_line(struct imap_reply *r, struct span line)
 	keep_text(r, rest);
 }
 
-/* RFC 5530 section 3; what is not in the table (ALERT, none at all) is the usual refusal. */
+/* RFC 5530 section 3, RFC 2221, and what large providers say; what is not in the table (ALERT, none
+ * at all) is the usual refusal. */
 static const struct code {
 	const char *name;
 	enum verdict verdict;
@@ -62,6 +63,8 @@ static const struct code {
     {"SERVERBUG", VERDICT_INTERNAL, true},
     {"INUSE", VERDICT_INTERNAL, false},
     {"LIMIT", VERDICT_INTERNAL, false},
+    {"THROTTLED", VERDICT_INTERNAL, false},
+    {"REFERRAL", VERDICT_INTERNAL, false}, /* another server judges this user */
     {"PRIVACYREQUIRED", VERDICT_INTERNAL, false},
     {"CONTACTADMIN", VERDICT_INTERNAL, false},
     {"CLIENTBUG", VERDICT_INTERNAL, false},

@@ -42,6 +42,8 @@ static void test_outages(void **state UNUSED)
 	assert_int_equal(judge("A002 NO [UNAVAILABLE] x\r\n"), VERDICT_INTERNAL);
 	assert_int_equal(judge("A002 NO [unavailable] x\r\n"), VERDICT_INTERNAL);
 	assert_int_equal(judge("A002 NO [UNAVAILABLE more] x\r\n"), VERDICT_INTERNAL);
+	assert_int_equal(judge("A002 NO [REFERRAL imap://b/] try there\r\n"), VERDICT_INTERNAL);
+	assert_int_equal(judge("A002 NO [THROTTLED] later\r\n"), VERDICT_INTERNAL);
 	assert_int_equal(judge("A002 NO [SERVERBUG]\r\n"), VERDICT_INTERNAL);
 	assert_int_equal(judge("A002 NO [INUSE] x\r\n"), VERDICT_INTERNAL);
 	assert_int_equal(judge("A002 NO [PRIVACYREQUIRED] x\r\n"), VERDICT_INTERNAL);
