@@ -40,7 +40,7 @@ MOD_SRC_imap := drivers/imap.c drivers/imap-reply.c drivers/curl-setup.c
 MOD_LIBS_imap := $(shell pkg-config --libs libcurl 2>/dev/null)
 ALL_MODULES += ldap
 MOD_SRC_ldap := drivers/ldap.c drivers/ldap-conn.c drivers/ldap-servers.c drivers/ldap-bind.c drivers/ldap-search.c \
-	drivers/ldap-test.c
+	drivers/ldap-together.c drivers/ldap-many.c drivers/ldap-test.c
 MOD_LIBS_ldap := $(shell pkg-config --exists libsasl2 && pkg-config --libs ldap 2>/dev/null)
 ALL_MODULES += gssapi
 MOD_SRC_gssapi := drivers/gssapi.c drivers/gssapi-table.c

@@ -463,10 +463,27 @@ static bool first_question(const struct asker *as, const struct job *job, enum q
 	return job->q.ask != CHANNEL_LIST && (judge || (as->can & CAN_SHOW) != 0);
 }
 
-void asker_ask_ahead(struct asker *as, void *state, struct job *const *jobs, size_t count)
+struct ahead {
+	struct job *jobs[ASK_MANY_MAX];
+	void (*early)(void *ctx, struct job *job);
+	void *ctx;
+};
+
+static void take_early(void *ctx, size_t number, enum verdict v)
 {
+	struct ahead *a = ctx;
+	struct job *job = a->jobs[number];
+	a->jobs[number] = NULL;
+	job->asked = true;
+	job->verdict = v;
+	a->early(a->ctx, job);
+}
+
+void asker_ask_ahead(struct asker *as, void *state, struct job *const *jobs, size_t count,
+    void (*early)(void *ctx, struct job *job), void *ctx)
+{
+	struct ahead a = {.early = early, .ctx = ctx};
 	struct question *questions[ASK_MANY_MAX];
-	struct job *asked[ASK_MANY_MAX];
 	enum verdict verdicts[ASK_MANY_MAX];
 	size_t n = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -476,13 +493,15 @@ void asker_ask_ahead(struct asker *as, void *state, struct job *const *jobs, siz
 		question_begin(jobs[i], kind);
 		questions[n] = &jobs[i]->ask;
 		verdicts[n] = VERDICT_INTERNAL;
-		asked[n++] = jobs[i];
+		a.jobs[n++] = jobs[i];
 	}
 	if (n == 0)
 		return;
-	as->driver->ask_many(state, questions, verdicts, n);
+	as->driver->ask_many(state, questions, verdicts, n, take_early, &a);
 	for (size_t i = 0; i < n; i++) {
-		asked[i]->asked = true;
-		asked[i]->verdict = verdicts[i];
+		if (a.jobs[i] == NULL)
+			continue;
+		a.jobs[i]->asked = true;
+		a.jobs[i]->verdict = verdicts[i];
 	}
 }

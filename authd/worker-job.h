@@ -145,8 +145,12 @@ void asker_init(struct asker *as);
 void asker_free(struct asker *as);
 /* True: job->answer is complete. False: job->hash is to be compared in a hash lane. */
 bool asker_ask(struct asker *as, void *state, struct job *job) MUST_CHECK;
-/* Asks the driver about several jobs at once; asker_ask() of each then goes on from there. */
-void asker_ask_ahead(struct asker *as, void *state, struct job *const *jobs, size_t count);
+/*
+ * Asks the driver about several jobs at once; asker_ask() of each then goes on from there. early():
+ * that of one job can do so now.
+ */
+void asker_ask_ahead(struct asker *as, void *state, struct job *const *jobs, size_t count,
+    void (*early)(void *ctx, struct job *job), void *ctx);
 /* Compares job->hash and completes the answer. */
 void asker_hash(struct asker *as, struct job *job);
 
@@ -246,8 +250,8 @@ struct lane_pool {
 	int nice;	 /* of these threads, relative to the process */
 	uint64_t memory; /* what the running jobs' hash_memory may add up to; 0: no limit */
 	unsigned batch;	 /* jobs at most that run() gets at once */
-	/* Sets each job's outcome where it is not LANE_DONE. */
-	void (*run)(void *ctx, void *state, struct job *const *jobs, size_t count);
+	/* Sets each job's outcome where it is not LANE_DONE; NULL: it was handed over already. */
+	void (*run)(void *ctx, void *state, struct job **jobs, size_t count);
 	void *ctx;
 	struct lane_pool *hash_pool;  /* where LANE_HASH leads */
 	struct lane_pool *names_pool; /* where LANE_NAMES leads */
@@ -273,6 +277,8 @@ void lane_pool_init(struct lane_pool *p, struct lane_hub *h);
 /* Starts one lane and waits until its state is open. */
 bool lane_pool_open_first(struct lane_pool *p, struct err *err) MUST_CHECK;
 void lane_submit(struct lane_pool *p, struct job *job);
+/* From run(), with a job whose outcome is there: it goes on before run() is over. */
+void lane_hand_over(struct lane_pool *p, struct job *job);
 /* Makes the main thread look at frames and done. */
 void lane_wake(struct lane_hub *h);
 /* True when the job was still in a queue: it is the caller's again. */

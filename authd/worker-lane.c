@@ -148,6 +148,16 @@ static void enqueue(struct lane_pool *p, struct job *job)
 	wake_one(p);
 }
 
+static void go_on(struct lane_pool *p, struct job *job, bool more_soon)
+{
+	if (job->outcome == LANE_HASH)
+		enqueue(p->hash_pool, job);
+	else if (job->outcome == LANE_NAMES)
+		enqueue(p->names_pool, job);
+	else
+		finish(p->hub, job, more_soon);
+}
+
 /* ---- the lane ---- */
 
 struct lane {
@@ -187,9 +197,9 @@ static bool lane_open(struct lane *l)
 	return l->state != NULL;
 }
 
-/* What need not be asked any more is answered and left out; the result is how many are left. */
-static size_t drop_unwanted(
-    struct lane *l, struct job *const *jobs, size_t count, struct job **left)
+/* What need not be asked any more is answered; the others come first, and the result is how many.
+ */
+static size_t drop_unwanted(struct lane *l, struct job **jobs, size_t count)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -201,20 +211,21 @@ static size_t drop_unwanted(
 			job_outage(job, BACKEND_AWAY, "timed out in the queue");
 		else if (!lane_open(l))
 			job_outage(job, BACKEND_DOWN, l->err.text);
-		else
-			left[n++] = job;
+		else {
+			jobs[i] = jobs[n];
+			jobs[n++] = job;
+		}
 	}
 	return n;
 }
 
-static void lane_run(struct lane *l, struct job *const *jobs, size_t count)
+static void lane_run(struct lane *l, struct job **jobs, size_t count)
 {
 	const struct lane_pool *p = l->pool;
-	struct job *left[LANE_BATCH_MAX];
-	size_t n = drop_unwanted(l, jobs, count, left);
+	size_t n = drop_unwanted(l, jobs, count);
 	int64_t began = clock_ms();
 	if (n > 0)
-		p->run(p->ctx, l->state, left, n);
+		p->run(p->ctx, l->state, jobs, n);
 	int64_t now = clock_ms();
 	l->slow = now - began >= SLOW_MS;
 	l->quick = now - began <= QUICK_MS;
@@ -281,12 +292,8 @@ static void lane_step(struct lane *l)
 		pthread_cond_broadcast(&p->work);
 	bool more_soon = l->quick && p->queued >= LANE_QUEUE_LONG;
 	for (size_t i = 0; i < count; i++) {
-		if (jobs[i]->outcome == LANE_HASH)
-			enqueue(p->hash_pool, jobs[i]);
-		else if (jobs[i]->outcome == LANE_NAMES)
-			enqueue(p->names_pool, jobs[i]);
-		else
-			finish(p->hub, jobs[i], more_soon);
+		if (jobs[i] != NULL)
+			go_on(p, jobs[i], more_soon);
 	}
 }
 
@@ -338,6 +345,13 @@ void lane_submit(struct lane_pool *p, struct job *job)
 {
 	pthread_mutex_lock(&p->hub->lock);
 	enqueue(p, job);
+	pthread_mutex_unlock(&p->hub->lock);
+}
+
+void lane_hand_over(struct lane_pool *p, struct job *job)
+{
+	pthread_mutex_lock(&p->hub->lock);
+	go_on(p, job, p->queued >= LANE_QUEUE_LONG);
 	pthread_mutex_unlock(&p->hub->lock);
 }
 

@@ -92,16 +92,38 @@ static void run_one(struct worker *w, void *state, struct job *job)
 	job->answer.serial = job->q.serial;
 }
 
-static void run_ask(void *ctx, void *state, struct job *const *jobs, size_t count)
+struct together {
+	struct worker *w;
+	void *state;
+	struct job **jobs;
+	size_t count;
+};
+
+/* This one's answer does not wait for the others'. */
+static void run_early(void *ctx, struct job *job)
 {
-	struct worker *w = ctx;
-	if (count > 1)
-		asker_ask_ahead(&w->asker, state, jobs, count);
-	for (size_t i = 0; i < count; i++)
-		run_one(w, state, jobs[i]);
+	struct together *t = ctx;
+	size_t i = 0;
+	while (i < t->count && t->jobs[i] != job)
+		i++;
+	t->jobs[i] = NULL;
+	run_one(t->w, t->state, job);
+	lane_hand_over(&t->w->ask_lanes, job);
 }
 
-static void run_hash(void *ctx, void *state UNUSED, struct job *const *jobs, size_t count UNUSED)
+static void run_ask(void *ctx, void *state, struct job **jobs, size_t count)
+{
+	struct worker *w = ctx;
+	struct together t = {w, state, jobs, count};
+	if (count > 1)
+		asker_ask_ahead(&w->asker, state, jobs, count, run_early, &t);
+	for (size_t i = 0; i < count; i++) {
+		if (jobs[i] != NULL)
+			run_one(w, state, jobs[i]);
+	}
+}
+
+static void run_hash(void *ctx, void *state UNUSED, struct job **jobs, size_t count UNUSED)
 {
 	struct worker *w = ctx;
 	struct job *job = jobs[0];
@@ -118,7 +140,7 @@ static void run_hash(void *ctx, void *state UNUSED, struct job *const *jobs, siz
 	names_resolve(job);
 }
 
-static void run_rehash(void *ctx, void *state, struct job *const *jobs, size_t count UNUSED)
+static void run_rehash(void *ctx, void *state, struct job **jobs, size_t count UNUSED)
 {
 	struct worker *w = ctx;
 	rehash_run(&w->asker, state, jobs[0], &w->hash_lanes);
@@ -134,8 +156,7 @@ static unsigned hash_lane_count(const struct worker *w)
 
 static void set_up_lanes(struct worker *w)
 {
-	/* where the backend judges passwords, it may take its time for one: none waits for that */
-	bool together = w->driver->ask_many != NULL && (w->asker.can & CAN_VERIFY) == 0;
+	bool together = w->driver->ask_many != NULL, verifies = (w->asker.can & CAN_VERIFY) != 0;
 	w->hash_lanes = (struct lane_pool){
 	    .max = hash_lane_count(w),
 	    .nice = HASH_NICE,
@@ -147,7 +168,9 @@ static void set_up_lanes(struct worker *w)
 	};
 	w->ask_lanes = (struct lane_pool){
 	    .max = w->driver->lanes == LANES_OWN ? OWN_LANES : 1,
-	    .batch = together ? ASK_MANY_MAX : 1,
+	    .batch = !together	? 1
+		     : verifies ? VERIFY_MANY_MAX
+				: ASK_MANY_MAX,
 	    .run = run_ask,
 	    .ctx = w,
 	    .hash_pool = &w->hash_lanes,

@@ -14,8 +14,8 @@
 #include "conf/vars.h"
 #include "drivers/entry.h"
 
-enum { DRIVER_ABI = 5 }; /* must be equal; there is no negotiation */
-enum { ASK_MANY_MAX = 16 };
+enum { DRIVER_ABI = 6 }; /* must be equal; there is no negotiation */
+enum { ASK_MANY_MAX = 16, VERIFY_MANY_MAX = 8 /* of drivers that CAN_VERIFY */ };
 
 enum driver_can {
 	CAN_VERIFY = 1 << 0,  /* judges a password itself (PAM, LDAP bind) */
@@ -54,11 +54,13 @@ struct question {
 
 struct replacement; /* drivers/replacement.h */
 struct exchange;    /* drivers/exchange.h */
+struct driver_report;
 
 /* Takes the next listed name; false: stop, nobody listens any more. May block. */
 typedef bool driver_emit(void *ctx, struct span user);
 
-struct driver_report;
+/* An answer before those to the others; the question is not the driver's any more then. */
+typedef void driver_early(void *ctx, size_t number, enum verdict v);
 
 struct driver {
 	unsigned abi; /* DRIVER_ABI */
@@ -82,9 +84,9 @@ struct driver {
 	 */
 	enum verdict (*ask)(void *state, struct question *q);
 
-	/* NULL, or ask() of several questions at once, where that is cheaper than one by one. */
-	void (*ask_many)(
-	    void *state, struct question *const *questions, enum verdict *verdicts, size_t count);
+	/* NULL, or ask() of several, where that is cheaper; each ends in early() or verdicts[]. */
+	void (*ask_many)(void *state, struct question *const *questions, enum verdict *verdicts,
+	    size_t count, driver_early *early, void *ctx);
 
 	/* Calls emit for each user name. false and *err when the list is not complete. */
 	bool (*list)(

@@ -48,6 +48,7 @@ static const struct driver_name_24 names[] = {
     {.name = "ssl_client_key_file", .row = "tls_key_file"},
     {.name = "ssl_cipher_list", .row = "tls_cipher_suite"},
     {.name = "ssl_client_require_valid_cert"},
+    {.name = "ldap_ask_together", .row = "ask_together"},
     {.name = "passdb_ldap_bind", .row = "auth_bind"},
     {.name = "passdb_ldap_bind_userdn", .row = "auth_bind_userdn"},
     {.name = "passdb_ldap_filter", .row = "pass_filter"},

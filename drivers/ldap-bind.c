@@ -59,15 +59,23 @@ static enum ldap_call bind_sasl(
 	}
 }
 
-static enum ldap_call bind_simple(struct ldap_conn *c, const char *dn, struct span password,
-    LDAPControl **controls, int64_t deadline_ms, LDAPMessage **res, struct err *err)
+static enum ldap_call send_simple(struct ldap_conn *c, const char *dn, struct span password,
+    LDAPControl **controls, int *msgid, struct err *err)
 {
 	struct berval cred = {.bv_val = (char *)password.ptr, .bv_len = password.len};
-	int msgid;
-	int rc = ldap_sasl_bind(c->ld, dn, LDAP_SASL_SIMPLE, &cred, controls, NULL, &msgid);
+	int rc = ldap_sasl_bind(c->ld, dn, LDAP_SASL_SIMPLE, &cred, controls, NULL, msgid);
 	if (rc != LDAP_SUCCESS)
 		return ldap_conn_lost(c, false, err, "bind: %s", ldap_err2string(rc));
-	return ldap_conn_wait(c, msgid, true, deadline_ms, res, err);
+	return CALL_DONE;
+}
+
+static enum ldap_call bind_simple(
+    struct ldap_conn *c, int64_t deadline_ms, LDAPMessage **res, struct err *err)
+{
+	int msgid;
+	enum ldap_call call =
+	    send_simple(c, c->set->dn, span_of(c->set->dnpass), NULL, &msgid, err);
+	return call == CALL_DONE ? ldap_conn_wait(c, msgid, true, deadline_ms, res, err) : call;
 }
 
 enum ldap_call ldap_bind_service(struct ldap_conn *c, int64_t deadline_ms, struct err *err)
@@ -77,9 +85,8 @@ enum ldap_call ldap_bind_service(struct ldap_conn *c, int64_t deadline_ms, struc
 	struct arena a = {0};
 	const char *text = "";
 	int code = LDAP_SUCCESS;
-	enum ldap_call call =
-	    s->sasl_bind ? bind_sasl(c, deadline_ms, &res, &code, err)
-			 : bind_simple(c, s->dn, span_of(s->dnpass), NULL, deadline_ms, &res, err);
+	enum ldap_call call = s->sasl_bind ? bind_sasl(c, deadline_ms, &res, &code, err)
+					   : bind_simple(c, deadline_ms, &res, err);
 	if (call == CALL_DONE && !s->sasl_bind)
 		code = ldap_conn_code(c, res, &a, &text, NULL);
 	if (call == CALL_DONE && code != LDAP_SUCCESS)
@@ -158,19 +165,27 @@ static enum verdict judge(int code, int policy, const char *text, struct err *er
 	return VERDICT_INTERNAL;
 }
 
-enum ldap_call ldap_bind_user(struct ldap_conn *c, const char *dn, struct span password,
-    int64_t deadline_ms, struct arena *a, int *verdict, struct err *err)
+enum ldap_call ldap_bind_send(
+    struct ldap_conn *c, const char *dn, struct span password, int *msgid, struct err *err)
 {
-	LDAPMessage *res = NULL;
-	LDAPControl *policy = NULL, **controls = NULL;
-	const char *text = "";
+	LDAPControl *policy = NULL;
 	if (ldap_create_passwordpolicy_control(c->ld, &policy) != LDAP_SUCCESS)
 		policy = NULL;
 	LDAPControl *ask[] = {policy, NULL};
 	bool v3 = c->set->version == 3;
-	enum ldap_call call = bind_simple(c, dn, password, v3 ? ask : NULL, deadline_ms, &res, err);
+	enum ldap_call call = send_simple(c, dn, password, v3 ? ask : NULL, msgid, err);
 	if (policy != NULL)
 		ldap_control_free(policy);
+	return call;
+}
+
+enum ldap_call ldap_bind_take(struct ldap_conn *c, const char *dn, int msgid, int64_t deadline_ms,
+    struct arena *a, enum verdict *verdict, struct err *err)
+{
+	LDAPMessage *res = NULL;
+	LDAPControl **controls = NULL;
+	const char *text = "";
+	enum ldap_call call = ldap_conn_wait(c, msgid, true, deadline_ms, &res, err);
 	if (call != CALL_DONE)
 		return call;
 	int code = ldap_conn_code(c, res, a, &text, &controls);
@@ -180,7 +195,7 @@ enum ldap_call ldap_bind_user(struct ldap_conn *c, const char *dn, struct span p
 		return ldap_conn_lost(
 		    c, true, err, "bind as a user: %s: %s", ldap_err2string(code), text);
 	}
-	*verdict = (int)judge(code, policy_error(c, controls), text, err);
+	*verdict = judge(code, policy_error(c, controls), text, err);
 	ldap_controls_free(controls);
 	if (*verdict == VERDICT_INTERNAL)
 		err_set(err, EX_TEMPFAIL, "%s: bind as %s: %s%s%s", ldap_conn_uri(c), dn,

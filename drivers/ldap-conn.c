@@ -94,6 +94,18 @@ static int last_code(const struct ldap_conn *c)
 	return code;
 }
 
+enum ldap_call ldap_conn_late(struct ldap_conn *c, int msgid, int64_t ms, struct err *err)
+{
+	ldap_abandon_ext(c->ld, msgid, NULL, NULL);
+	c->hasty = ms < FAIR_MS;
+	return ldap_conn_lost(c, ms >= FAIR_MS, err, "no answer in %lld ms", (long long)ms);
+}
+
+int64_t ldap_conn_patience(const struct ldap_conn *c, int64_t deadline_ms)
+{
+	return patience(c, deadline_ms, STEP_MS);
+}
+
 static enum ldap_call wait_for(
     struct ldap_conn *c, int msgid, bool all, int64_t ms, LDAPMessage **res, struct err *err)
 {
@@ -110,15 +122,13 @@ static enum ldap_call wait_for(
 	if (type < 0)
 		return ldap_conn_lost(
 		    c, false, err, "connection lost (%s)", ldap_err2string(last_code(c)));
-	ldap_abandon_ext(c->ld, msgid, NULL, NULL);
-	c->hasty = ms < FAIR_MS;
-	return ldap_conn_lost(c, ms >= FAIR_MS, err, "no answer in %lld ms", (long long)ms);
+	return ldap_conn_late(c, msgid, ms, err);
 }
 
 enum ldap_call ldap_conn_wait(struct ldap_conn *c, int msgid, bool all, int64_t deadline_ms,
     LDAPMessage **res, struct err *err)
 {
-	return wait_for(c, msgid, all, patience(c, deadline_ms, STEP_MS), res, err);
+	return wait_for(c, msgid, all, ldap_conn_patience(c, deadline_ms), res, err);
 }
 
 int ldap_conn_code(struct ldap_conn *c, LDAPMessage *res, struct arena *a, const char **text,

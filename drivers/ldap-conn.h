@@ -12,6 +12,7 @@
 #include <ldap.h>
 
 #include "base/err.h"
+#include "base/verdict.h"
 #include "drivers/ldap-settings.h"
 
 /* ---- ldap-servers.c ---- */
@@ -73,6 +74,10 @@ enum ldap_call ldap_conn_ready(
  */
 enum ldap_call ldap_conn_wait(struct ldap_conn *c, int msgid, bool all, int64_t deadline_ms,
     LDAPMessage **res, struct err *err) MUST_CHECK;
+/* How many ms the answer to what is sent now may take. */
+int64_t ldap_conn_patience(const struct ldap_conn *c, int64_t deadline_ms);
+/* It did not come in so many. CALL_LOST */
+enum ldap_call ldap_conn_late(struct ldap_conn *c, int msgid, int64_t ms, struct err *err);
 /* Closes it; blame: the server is to be left alone for a while. CALL_LOST */
 enum ldap_call ldap_conn_lost(
     struct ldap_conn *c, bool blame, struct err *err, const char *fmt, ...) PRINTF_LIKE(4, 5);
@@ -95,9 +100,11 @@ bool ldap_test(const void *settings, struct driver_report *r);
 /* As dn of the settings, simple or SASL. */
 enum ldap_call ldap_bind_service(
     struct ldap_conn *c, int64_t deadline_ms, struct err *err) MUST_CHECK;
-/* As a user. CALL_DONE: *verdict, with *err for the log */
-enum ldap_call ldap_bind_user(struct ldap_conn *c, const char *dn, struct span password,
-    int64_t deadline_ms, struct arena *a, int *verdict, struct err *err) MUST_CHECK;
+/* As a user: the question, and its answer. CALL_DONE: *verdict, with *err for the log */
+enum ldap_call ldap_bind_send(struct ldap_conn *c, const char *dn, struct span password, int *msgid,
+    struct err *err) MUST_CHECK;
+enum ldap_call ldap_bind_take(struct ldap_conn *c, const char *dn, int msgid, int64_t deadline_ms,
+    struct arena *a, enum verdict *verdict, struct err *err) MUST_CHECK;
 
 /* ---- ldap-search.c ---- */
 
@@ -114,6 +121,7 @@ struct ldap_query {
 	const char *base, *filter;
 	int scope;
 	const char *const *attrs;
+	int limit;		/* of entries; 0: none */
 	bool base_is_users_own; /* that it does not exist means that there is no such user */
 };
 
@@ -123,6 +131,10 @@ enum ldap_call ldap_search_send(
 enum ldap_call ldap_search_take(struct ldap_conn *c, const struct ldap_query *q, int msgid,
     int64_t deadline_ms, struct arena *a, struct ldap_entry *entry, size_t *found,
     struct err *err) MUST_CHECK;
+
+/* One entry of an answer; false: it does not decode. */
+bool ldap_search_entry(
+    struct ldap_conn *c, LDAPMessage *msg, struct arena *a, struct ldap_entry *out) MUST_CHECK;
 
 /* false: stop */
 typedef bool ldap_each(void *ctx, const struct ldap_entry *entry);

@@ -39,8 +39,7 @@ static void add_attr(struct ldap_entry *e, size_t *room, struct arena *a, const 
 	};
 }
 
-/* false: the server's answer does not decode */
-static bool take_entry(
+bool ldap_search_entry(
     struct ldap_conn *c, LDAPMessage *msg, struct arena *a, struct ldap_entry *out)
 {
 	struct berval dn, name, *values = NULL;
@@ -75,10 +74,10 @@ struct ldap_values ldap_entry_values(const struct ldap_entry *entry, const char 
 /* ---- one ---- */
 
 static enum ldap_call send_search(struct ldap_conn *c, const struct ldap_query *q,
-    LDAPControl **controls, int limit, int *msgid, struct err *err)
+    LDAPControl **controls, int *msgid, struct err *err)
 {
 	int rc = ldap_search_ext(c->ld, q->base, q->scope, q->filter, (char **)q->attrs, 0,
-	    controls, NULL, NULL, limit, msgid);
+	    controls, NULL, NULL, q->limit, msgid);
 	if (rc == LDAP_SUCCESS)
 		return CALL_DONE;
 	if (rc == LDAP_FILTER_ERROR || rc == LDAP_PARAM_ERROR) {
@@ -118,7 +117,7 @@ static enum ldap_call judge(struct ldap_conn *c, const struct ldap_query *q, LDA
 enum ldap_call ldap_search_send(
     struct ldap_conn *c, const struct ldap_query *q, int *msgid, struct err *err)
 {
-	return send_search(c, q, NULL, 2, msgid, err);
+	return send_search(c, q, NULL, msgid, err);
 }
 
 enum ldap_call ldap_search_take(struct ldap_conn *c, const struct ldap_query *q, int msgid,
@@ -133,7 +132,7 @@ enum ldap_call ldap_search_take(struct ldap_conn *c, const struct ldap_query *q,
 		call = judge(c, q, res, a, &entries, err);
 	if (call == CALL_DONE && entries == 1) {
 		*found = 1;
-		if (!take_entry(c, ldap_first_entry(c->ld, res), a, entry))
+		if (!ldap_search_entry(c, ldap_first_entry(c->ld, res), a, entry))
 			call = ldap_conn_lost(c, true, err, "an entry does not decode");
 	}
 	ldap_msgfree(res);
@@ -192,7 +191,7 @@ static bool read_page(struct listing *l, int msgid)
 		if (last)
 			ok = end_of_page(l, msg);
 		else if (type == LDAP_RES_SEARCH_ENTRY)
-			ok = take_entry(l->c, msg, l->arena, &entry)
+			ok = ldap_search_entry(l->c, msg, l->arena, &entry)
 				 ? l->each(l->ctx, &entry)
 				 : err_set(l->err, EX_TEMPFAIL, "an entry does not decode");
 		ldap_msgfree(msg);
@@ -211,7 +210,7 @@ static bool ask_page(struct listing *l, int *msgid)
 		mem_panic("ldap_create_page_control");
 	LDAPControl *controls[] = {page, NULL};
 	bool v3 = l->c->set->version == 3;
-	enum ldap_call call = send_search(l->c, l->q, v3 ? controls : NULL, 0, msgid, l->err);
+	enum ldap_call call = send_search(l->c, l->q, v3 ? controls : NULL, msgid, l->err);
 	ldap_control_free(page);
 	return call == CALL_DONE;
 }

@@ -61,6 +61,8 @@ static const struct setting rows[] = {
     ROW(iterate_filter, TEMPLATE, "(objectClass=posixAccount)", "Finds all users."),
     ROW(default_pass_scheme, STRING, "crypt", "The scheme of passwords without a {SCHEME}."),
     ROW(userdb_warning_disable, BOOL, "no", "Accepted for compatibility."),
+    ROW(ask_together, BOOL, "yes",
+	"Whether users who log in at the same time are searched for with one search."),
     ROW(blocking, BOOL, "no", "Accepted for compatibility; each lane has its own connection."),
 };
 

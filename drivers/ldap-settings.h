@@ -32,7 +32,7 @@ struct ldap_settings {
 	const char *user_attrs, *pass_attrs, *iterate_attrs;
 	struct template *user_filter, *pass_filter, *iterate_filter;
 	const char *default_pass_scheme;
-	bool userdb_warning_disable, blocking;
+	bool userdb_warning_disable, blocking, ask_together;
 
 	/* made of the above when all is read */
 	const char **servers; /* URIs */

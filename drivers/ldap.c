@@ -15,37 +15,16 @@
 #include "base/wheel.h"
 #include "drivers/driver.h"
 #include "drivers/drivers.h"
-#include "drivers/ldap-conn.h"
+#include "drivers/ldap-ask.h"
 #include "drivers/ldap-escape.h"
 
 enum { DEFAULT_PATIENCE_MS = 30000, MARGIN_MS = 100 };
-
-struct ldap_state {
-	const struct ldap_settings *set;
-	struct ldap_servers *servers;
-	struct ldap_conn service, user;
-};
-
-/* One question on its way. */
-struct asking {
-	struct ldap_state *s;
-	struct question *q;
-	const struct ldap_attrs *attrs;
-	int64_t deadline_ms;
-	bool unwritable;	    /* a variable that no entry can have */
-	struct ldap_entry *entries; /* one for each source of attrs */
-	/* asked for together with others' */
-	bool ahead; /* the first entry is there, or found says that there is none */
-	size_t found;
-	int msgid;
-	struct ldap_query query;
-};
 
 /* ---- texts ---- */
 
 /* The text, or NULL: *v says what that means. */
 static char *expand(
-    struct asking *k, const struct template *t, template_escape *escape, enum verdict *v)
+    struct ldap_asking *k, const struct template *t, template_escape *escape, enum verdict *v)
 {
 	struct question *q = k->q;
 	struct span text = template_expand(t, q->vars, q->arena, escape, &k->unwritable, &q->err);
@@ -67,7 +46,7 @@ static int scope_of(const struct ldap_settings *set)
 }
 
 /* The question ends here: nobody answered, or (FAILED with a connection) an answer of no use. */
-static void note_outage(struct asking *k, const struct ldap_conn *c, enum ldap_call call)
+static void note_outage(struct ldap_asking *k, const struct ldap_conn *c, enum ldap_call call)
 {
 	struct question *q = k->q;
 	if (call == CALL_LOST || (call == CALL_FAILED && c->ld == NULL))
@@ -82,7 +61,7 @@ static void note_outage(struct asking *k, const struct ldap_conn *c, enum ldap_c
 
 /* Again on another connection as long as there are servers left. */
 static enum ldap_call search(
-    struct asking *k, const struct ldap_query *query, struct ldap_entry *entry, size_t *found)
+    struct ldap_asking *k, const struct ldap_query *query, struct ldap_entry *entry, size_t *found)
 {
 	enum ldap_call call = CALL_LOST;
 	for (size_t i = 0; call == CALL_LOST && i <= k->s->set->server_count; i++) {
@@ -99,25 +78,35 @@ static enum ldap_call search(
 	return call;
 }
 
-/* false: there is none, *v says what that means */
-static bool make_query(struct asking *k, const struct template *filter, enum verdict *v)
+static bool has_userdn(const struct ldap_settings *set)
+{
+	return set->auth_bind && template_text(set->auth_bind_userdn)[0] != '\0';
+}
+
+bool ldap_asking_query(struct ldap_asking *k, enum verdict *v)
 {
 	const struct ldap_settings *set = k->s->set;
+	bool user = k->q->kind == ASK_USERDB;
+	const struct template *filter = user ? set->user_filter : set->pass_filter;
+	*v = VERDICT_NO_SCHEME;
+	if (!user && has_userdn(set))
+		return false;
 	k->query = (struct ldap_query){
 	    .base = expand(k, set->base, ldap_escape_dn, v),
 	    .filter = expand(k, filter, ldap_escape_filter, v),
 	    .scope = scope_of(set),
 	    .attrs = k->attrs->sources[0].attrs,
+	    .limit = 2,
 	    .base_is_users_own = !template_is_constant(set->base),
 	};
 	return k->query.base != NULL && k->query.filter != NULL;
 }
 
-static enum verdict find_user(struct asking *k, const struct template *filter)
+static enum verdict find_user(struct ldap_asking *k)
 {
-	enum verdict v = VERDICT_INTERNAL;
+	enum verdict v;
 	if (!k->ahead) {
-		if (!make_query(k, filter, &v))
+		if (!ldap_asking_query(k, &v))
 			return v;
 		if (search(k, &k->query, &k->entries[0], &k->found) != CALL_DONE)
 			return VERDICT_INTERNAL;
@@ -130,28 +119,28 @@ static enum verdict find_user(struct asking *k, const struct template *filter)
 
 static struct ldap_values values_of(void *ctx, size_t source, const char *attr)
 {
-	return ldap_entry_values(&((struct asking *)ctx)->entries[source], attr);
+	return ldap_entry_values(&((struct ldap_asking *)ctx)->entries[source], attr);
 }
 
 static struct span dn_of(void *ctx, size_t source)
 {
-	return ((struct asking *)ctx)->entries[source].dn;
+	return ((struct ldap_asking *)ctx)->entries[source].dn;
 }
 
 static void several(void *ctx, const char *attr, const char *field)
 {
-	const struct asking *k = ctx;
+	const struct ldap_asking *k = ctx;
 	log_warning("ldap(%.*s): attribute %s has several values, the first one is taken%s%s",
 	    SPAN_ARG(span_first(k->q->vars->v[VAR_USER], 64)), attr, field != NULL ? " for " : "",
 	    field != NULL ? field : "");
 }
 
-static struct ldap_reader reader_of(struct asking *k)
+static struct ldap_reader reader_of(struct ldap_asking *k)
 {
 	return (struct ldap_reader){k, values_of, dn_of, several};
 }
 
-static bool fetch_source(struct asking *k, size_t source)
+static bool fetch_source(struct ldap_asking *k, size_t source)
 {
 	const struct ldap_reader reader = reader_of(k);
 	struct question *q = k->q;
@@ -166,12 +155,13 @@ static bool fetch_source(struct asking *k, size_t source)
 	    .filter = "(objectClass=*)",
 	    .scope = LDAP_SCOPE_BASE,
 	    .attrs = k->attrs->sources[source].attrs,
+	    .limit = 2,
 	    .base_is_users_own = true,
 	};
 	return search(k, &query, &k->entries[source], &found) == CALL_DONE;
 }
 
-static enum verdict set_fields(struct asking *k)
+static enum verdict set_fields(struct ldap_asking *k)
 {
 	const struct ldap_reader reader = reader_of(k);
 	struct question *q = k->q;
@@ -186,35 +176,16 @@ static enum verdict set_fields(struct asking *k)
 		   : VERDICT_INTERNAL;
 }
 
-static enum verdict show(struct asking *k, const struct template *filter)
+static enum verdict show(struct ldap_asking *k)
 {
-	enum verdict v = find_user(k, filter);
+	enum verdict v = find_user(k);
 	return v == VERDICT_OK ? set_fields(k) : v;
 }
 
 /* ---- binding ---- */
 
-static enum verdict try_password(struct asking *k, const char *dn)
+enum verdict ldap_asking_dn(struct ldap_asking *k, const char **dn)
 {
-	struct question *q = k->q;
-	enum ldap_call call = CALL_LOST;
-	int v = VERDICT_INTERNAL;
-	for (size_t i = 0; call == CALL_LOST && i <= k->s->set->server_count; i++) {
-		struct ldap_conn *c = &k->s->user;
-		call = ldap_conn_ready(c, k->deadline_ms, &q->err);
-		if (call != CALL_DONE)
-			break;
-		q->err = (struct err){0};
-		call = ldap_bind_user(
-		    c, dn, secret_reveal(q->password), k->deadline_ms, q->arena, &v, &q->err);
-	}
-	note_outage(k, &k->s->user, call);
-	return call == CALL_DONE ? (enum verdict)v : VERDICT_INTERNAL;
-}
-
-static enum verdict verify(struct asking *k)
-{
-	const struct ldap_settings *set = k->s->set;
 	struct question *q = k->q;
 	enum verdict v;
 	if (secret_reveal(q->password).len == 0) {
@@ -223,16 +194,41 @@ static enum verdict verify(struct asking *k)
 		q->backend = BACKEND_UNSAID;
 		return VERDICT_MISMATCH;
 	}
-	if (template_text(set->auth_bind_userdn)[0] != '\0') {
-		const char *dn = expand(k, set->auth_bind_userdn, ldap_escape_dn, &v);
-		return dn != NULL ? try_password(k, dn) : v;
+	if (has_userdn(k->s->set)) {
+		*dn = expand(k, k->s->set->auth_bind_userdn, ldap_escape_dn, &v);
+		return *dn != NULL ? VERDICT_OK : v;
 	}
-	v = show(k, set->pass_filter);
+	v = show(k);
 	if (v == VERDICT_OK && k->entries[0].dn.len == 0) {
 		err_set(&q->err, EX_CONFIG, "the user's entry has no DN to bind as");
 		return VERDICT_INTERNAL;
 	}
-	return v == VERDICT_OK ? try_password(k, arena_cstr(q->arena, k->entries[0].dn)) : v;
+	if (v == VERDICT_OK)
+		*dn = arena_cstr(q->arena, k->entries[0].dn);
+	return v;
+}
+
+static enum verdict verify(struct ldap_asking *k)
+{
+	struct question *q = k->q;
+	struct ldap_conn *c = &k->s->users[0];
+	const char *dn = NULL;
+	enum ldap_call call = CALL_LOST;
+	enum verdict v = ldap_asking_dn(k, &dn);
+	if (v != VERDICT_OK)
+		return v;
+	for (size_t i = 0; call == CALL_LOST && i <= k->s->set->server_count; i++) {
+		int msgid;
+		call = ldap_conn_ready(c, k->deadline_ms, &q->err);
+		if (call != CALL_DONE)
+			break;
+		q->err = (struct err){0};
+		call = ldap_bind_send(c, dn, secret_reveal(q->password), &msgid, &q->err);
+		if (call == CALL_DONE)
+			call = ldap_bind_take(c, dn, msgid, k->deadline_ms, q->arena, &v, &q->err);
+	}
+	note_outage(k, c, call);
+	return call == CALL_DONE ? v : VERDICT_INTERNAL;
 }
 
 /* ---- the driver ---- */
@@ -281,7 +277,11 @@ static void *ldap_open_state(const void *settings, struct err *err)
 	read_ldaprc(s->set->ldaprc_path);
 	s->servers = ldap_servers_get(s->set);
 	s->service = (struct ldap_conn){.set = s->set, .servers = s->servers, .kind = CONN_SERVICE};
-	s->user = (struct ldap_conn){.set = s->set, .servers = s->servers, .kind = CONN_USER};
+	for (size_t i = 0; i < ARRAY_LEN(s->users); i++)
+		s->users[i] =
+		    (struct ldap_conn){.set = s->set, .servers = s->servers, .kind = CONN_USER};
+	ldap_pattern_make(&s->arena, set->pass_filter, set->pass->sources[0].attrs, &s->pass);
+	ldap_pattern_make(&s->arena, set->user_filter, set->user->sources[0].attrs, &s->user);
 	return s;
 }
 
@@ -289,14 +289,16 @@ static void ldap_close_state(void *state)
 {
 	struct ldap_state *s = state;
 	ldap_conn_close(&s->service);
-	ldap_conn_close(&s->user);
+	for (size_t i = 0; i < ARRAY_LEN(s->users); i++)
+		ldap_conn_close(&s->users[i]);
 	ldap_servers_put(s->servers);
+	arena_free(&s->arena);
 	mem_free(&s);
 }
 
-static struct asking begin(struct ldap_state *s, struct question *q)
+struct ldap_asking ldap_asking_begin(struct ldap_state *s, struct question *q)
 {
-	struct asking k = {
+	struct ldap_asking k = {
 	    .s = s, .q = q, .attrs = q->kind == ASK_USERDB ? s->set->user : s->set->pass};
 	k.deadline_ms =
 	    q->deadline_ms > 0 ? q->deadline_ms - MARGIN_MS : clock_ms() + DEFAULT_PATIENCE_MS;
@@ -305,84 +307,22 @@ static struct asking begin(struct ldap_state *s, struct question *q)
 	return k;
 }
 
-static enum verdict answer(struct asking *k)
+enum verdict ldap_asking_answer(struct ldap_asking *k)
 {
-	const struct ldap_settings *set = k->s->set;
-	switch (k->q->kind) {
-	case ASK_VERIFY:
-		return verify(k);
-	case ASK_PASSDB:
-		if (set->auth_bind && template_text(set->auth_bind_userdn)[0] != '\0')
-			return VERDICT_NO_SCHEME;
-		return show(k, set->pass_filter);
-	case ASK_USERDB:
-		return show(k, set->user_filter);
-	}
-	return VERDICT_INTERNAL;
+	return k->q->kind == ASK_VERIFY ? verify(k) : show(k);
 }
 
 static enum verdict ldap_ask(void *state, struct question *q)
 {
-	struct asking k = begin(state, q);
-	return answer(&k);
-}
-
-/* ---- several at once ---- */
-
-static bool send_ahead(struct asking *k)
-{
-	const struct ldap_settings *set = k->s->set;
-	enum verdict ignored;
-	struct err err = {0};
-	bool user = k->q->kind == ASK_USERDB;
-	if (!make_query(k, user ? set->user_filter : set->pass_filter, &ignored))
-		return false; /* alone it will be said */
-	return ldap_search_send(&k->s->service, &k->query, &k->msgid, &err) == CALL_DONE;
-}
-
-/*
- * Without auth_bind. All searches are sent before the first answer is read.
- * What is not answered, for whatever reason, is asked again alone, and then
- * of other servers, too.
- */
-static void search_ahead(struct ldap_state *s, struct asking *ks, size_t count)
-{
-	struct ldap_conn *c = &s->service;
-	struct err ignored = {0};
-	int64_t deadline = ks[0].deadline_ms;
-	for (size_t i = 1; i < count; i++)
-		deadline = ks[i].deadline_ms < deadline ? ks[i].deadline_ms : deadline;
-	if (ldap_conn_ready(c, deadline, &ignored) != CALL_DONE)
-		return;
-	for (size_t i = 0; i < count && c->ld != NULL; i++) {
-		if (!send_ahead(&ks[i]))
-			ks[i].msgid = 0;
-	}
-	for (size_t i = 0; i < count && c->ld != NULL; i++) {
-		struct asking *k = &ks[i];
-		if (k->msgid != 0)
-			k->ahead = ldap_search_take(c, &k->query, k->msgid, deadline, k->q->arena,
-				       &k->entries[0], &k->found, &ignored) == CALL_DONE;
-	}
-}
-
-static void ldap_ask_many(
-    void *state, struct question *const *questions, enum verdict *verdicts, size_t count)
-{
-	struct asking ks[ASK_MANY_MAX];
-	for (size_t i = 0; i < count; i++)
-		ks[i] = begin(state, questions[i]);
-	if (count > 1)
-		search_ahead(state, ks, count);
-	for (size_t i = 0; i < count; i++)
-		verdicts[i] = answer(&ks[i]);
+	struct ldap_asking k = ldap_asking_begin(state, q);
+	return ldap_asking_answer(&k);
 }
 
 /* ---- listing ---- */
 
 struct lister {
 	struct ldap_state *s;
-	struct asking k;
+	struct ldap_asking k;
 	driver_emit *emit;
 	void *ctx;
 };
@@ -412,7 +352,7 @@ static bool ldap_list(
 	struct arena texts = {0}, each = {0};
 	struct question q = {.kind = ASK_USERDB, .vars = vars, .arena = &texts};
 	struct lister l = {.s = s, .emit = emit, .ctx = ctx};
-	l.k = (struct asking){.s = s, .q = &q, .attrs = s->set->iterate};
+	l.k = (struct ldap_asking){.s = s, .q = &q, .attrs = s->set->iterate};
 	l.k.entries = arena_alloc(&texts, l.k.attrs->source_count * sizeof(*l.k.entries));
 	enum verdict v;
 	const struct ldap_query query = {

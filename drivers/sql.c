@@ -351,8 +351,8 @@ static void ask_together(struct sql *s, struct question *const *questions, enum 
 	}
 }
 
-void sql_ask_many(
-    void *state, struct question *const *questions, enum verdict *verdicts, size_t count)
+void sql_ask_many(void *state, struct question *const *questions, enum verdict *verdicts,
+    size_t count, driver_early *early UNUSED, void *ctx UNUSED)
 {
 	bool answered[ASK_MANY_MAX] = {false};
 	ask_together(state, questions, verdicts, answered, count);

@@ -175,8 +175,8 @@ extern const struct driver authd_driver;
 
 void *sql_open(const void *settings, struct err *err);
 enum verdict sql_ask(void *state, struct question *q);
-void sql_ask_many(
-    void *state, struct question *const *questions, enum verdict *verdicts, size_t count);
+void sql_ask_many(void *state, struct question *const *questions, enum verdict *verdicts,
+    size_t count, driver_early *early, void *ctx);
 bool sql_list(void *state, const struct vars *vars, driver_emit *emit, void *ctx, struct err *err);
 enum verdict sql_store(void *state, struct question *q, const struct replacement *r);
 uint64_t sql_needs(void *state);

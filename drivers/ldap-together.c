@@ -1,0 +1,124 @@
+/*
+ * Several users found by one search: "(&(objectClass=x)(uid=a))" and the same
+ * with b become "(&(objectClass=x)(|(uid=a)(uid=b)))", which costs a server a
+ * fraction of two searches. Only what is certain is taken from its answer: an
+ * entry whose one value of the attribute is the user's, letter by letter but
+ * for case. Who is not found is asked for alone, and everybody is when an
+ * entry is not surely somebody's. Runs in: worker, in a lane.
+ */
+#include "drivers/ldap-together.h"
+
+#include "base/mem.h"
+
+/* ---- the question ---- */
+
+/* Those that can be told apart from each other get their value; the result is how many they are. */
+static size_t choose(const struct ldap_pattern *p, struct ldap_sought *sought, size_t count)
+{
+	size_t chosen = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct ldap_sought *s = &sought[i];
+		s->found = s->twice = false;
+		s->value = ldap_pattern_value(p, span_of(s->query->filter));
+		bool clear =
+		    s->value.ptr != NULL && strcmp(s->query->base, sought[0].query->base) == 0;
+		for (size_t j = 0; j < i && clear; j++)
+			clear = sought[j].value.ptr == NULL || span_eq(s->value, sought[j].value) ||
+				!ldap_pattern_alike(s->value, sought[j].value);
+		if (!clear)
+			s->value = SPAN_NULL;
+		chosen += clear;
+	}
+	return chosen;
+}
+
+static const char *compose(
+    const struct ldap_pattern *p, const struct ldap_sought *sought, size_t count, struct arena *a)
+{
+	struct buffer b = {0};
+	buffer_append(&b, p->before);
+	buffer_append_str(&b, "(|");
+	for (size_t i = 0; i < count; i++) {
+		if (sought[i].value.ptr == NULL)
+			continue;
+		buffer_append(&b, p->leaf);
+		buffer_append(&b, sought[i].value);
+		buffer_append_char(&b, ')');
+	}
+	buffer_append_char(&b, ')');
+	buffer_append(&b, p->after);
+	const char *filter = arena_cstr(a, buffer_span(&b));
+	buffer_free(&b);
+	return filter;
+}
+
+/* ---- the answer ---- */
+
+/* One that was not asked for might be another name of the one that was searched. */
+static bool has_only(const struct ldap_entry *e, const char *const *attrs)
+{
+	for (size_t i = 0; i < e->count; i++) {
+		if (!ldap_attr_is_among(attrs, e->attrs[i].name))
+			return false;
+	}
+	return true;
+}
+
+/* Gives the entry to everyone who seeks its one value; false: it is nobody's. */
+static bool give(struct ldap_conn *c, const struct ldap_pattern *p, LDAPMessage *msg,
+    struct ldap_sought *sought, size_t count)
+{
+	struct berval **values = ldap_get_values_len(c->ld, msg, p->attr);
+	bool good = values != NULL && values[0] != NULL && values[1] == NULL, somebodys = false;
+	for (size_t i = 0; i < count && good; i++) {
+		struct ldap_sought *s = &sought[i];
+		if (s->value.ptr == NULL ||
+		    !span_eq_ci(s->value, span_make(values[0]->bv_val, values[0]->bv_len)))
+			continue;
+		good =
+		    ldap_search_entry(c, msg, s->arena, s->entry) && has_only(s->entry, p->attrs);
+		s->twice = s->found;
+		s->found = somebodys = true;
+	}
+	ldap_value_free_len(values);
+	return good && somebodys;
+}
+
+/* Who was found twice hears of it when he is asked for alone. */
+static bool take(struct ldap_conn *c, const struct ldap_pattern *p, LDAPMessage *res,
+    struct ldap_sought *sought, size_t count)
+{
+	bool good = ldap_conn_code(c, res, NULL, NULL, NULL) == LDAP_SUCCESS;
+	LDAPMessage *msg = ldap_first_entry(c->ld, res);
+	for (; msg != NULL && good; msg = ldap_next_entry(c->ld, msg))
+		good = give(c, p, msg, sought, count);
+	for (size_t i = 0; i < count; i++)
+		sought[i].found = sought[i].found && good && !sought[i].twice;
+	return good;
+}
+
+bool ldap_search_together(struct ldap_conn *c, const struct ldap_pattern *p,
+    struct ldap_sought *sought, size_t count, int64_t deadline_ms)
+{
+	struct arena a = {0};
+	struct err ignored = {0};
+	LDAPMessage *res = NULL;
+	int msgid;
+	bool good = true;
+	size_t chosen = choose(p, sought, count);
+	if (chosen > 1 && ldap_conn_ready(c, deadline_ms, &ignored) == CALL_DONE) {
+		const struct ldap_query q = {
+		    .base = sought[0].query->base,
+		    .filter = compose(p, sought, count, &a),
+		    .scope = sought[0].query->scope,
+		    .attrs = p->attrs,
+		    .limit = 2 * (int)chosen,
+		};
+		if (ldap_search_send(c, &q, &msgid, &ignored) == CALL_DONE &&
+		    ldap_conn_wait(c, msgid, true, deadline_ms, &res, &ignored) == CALL_DONE)
+			good = take(c, p, res, sought, count);
+	}
+	ldap_msgfree(res);
+	arena_free(&a);
+	return good;
+}

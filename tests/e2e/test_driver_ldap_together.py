@@ -1,0 +1,264 @@
+"""Many questions to a directory at once: each is answered as it would be alone, and none waits for a slow one."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from lib import authproto, authserver, ldap, proc
+
+pytestmark = pytest.mark.authd_only("the driver's own tests")
+
+USERS = 40
+COUNT = 240  # in one burst
+PASSWORD, WRONG = "plain-Gneiss4", "wrong-Pumice1"
+SLOW_ROUNDS = 3000000  # of SHA512-CRYPT: a second or two
+USER_ATTRS = "homeDirectory=home,uidNumber=uid,gidNumber=gid,cn=cn"
+# which the service may search by, but not read
+ACCESS = "access to attrs=employeeNumber by dn.one=\"ou=services,%s\" search by * none\n" % ldap.BASE
+# (filter, whether one search is enough for several)
+FILTERS = {
+    "usual": ("(&(objectClass=posixAccount)(uid=%u))", True),
+    "alone": ("(uid=%u)", True),
+    "more conditions": ("(& (objectClass=posixAccount) (&(!(employeeType=off))(uid=%n)(|(sn=x)(sn=*))))", True),
+    "text around": ("(mail=%n@example.net)", True),
+    "several variables": ("(mail=%n@%{if;%d;eq;;example.net;%d})", True),
+    "either": ("(|(uid=%u)(mail=%u))", False),
+    "not": ("(&(uid=%n)(!(employeeType=%n)))", False),
+    "beginning": ("(uid=%u*)", False),
+    "another rule": ("(uid:caseExactMatch:=%u)", False),
+    "approximate": ("(uid~=%u)", False),
+    "several kinds": ("(name=%u)", None),
+    "languages": ("(cn=%u)", None),
+    "telephone": ("(telephoneNumber=%u)", None),
+    "numbers": ("(uidNumber=%u)", None),
+    "unreadable": ("(employeeNumber=%u)", None),
+}
+
+
+def person(name, number, **more):
+    attrs = {"uid": name, "cn": name, "sn": "x", "uidNumber": str(number), "gidNumber": "5000", "homeDirectory": "/home/%d" % number,
+             "userPassword": PASSWORD, "mail": "%s@example.net" % name, "telephoneNumber": "0%d-%d" % (number // 100, number % 100),
+             "employeeNumber": name}
+    attrs.update(more)
+    return ldap.entry("uidNumber=%d,ou=people,%s" % (number, ldap.BASE), ["inetOrgPerson", "posixAccount"], **attrs)
+
+
+def slow_hash():
+    out = subprocess.run(["openssl", "passwd", "-6", "-salt", "rounds=%d$abcdefgh" % SLOW_ROUNDS, PASSWORD],
+                         check=True, capture_output=True, text=True).stdout.strip()
+    if "rounds=" not in out:
+        out = subprocess.run(["mkpasswd", "-m", "sha-512", "-R", str(SLOW_ROUNDS), PASSWORD],
+                             check=True, capture_output=True, text=True).stdout.strip()
+    return "{CRYPT}" + out
+
+
+def people():
+    out = [person("u%d" % i, 5000 + i, employeeType="off" if i % 5 == 4 else "on") for i in range(USERS)]
+    out.append(person("Big", 6000))
+    out.append(person("ab", 6001))
+    out.append(person("a-b", 6002))
+    out.append(person("twin", 6003))
+    out.append(person("twin", 6004))
+    out.append(person("0", 6005))
+    out.append(person("many", 6006, uid=["many", "alias"], mail=["many@example.net", "alias@example.net"]))
+    out.append(person("kind", 6007, cn=["kind", "u1"], sn="another"))
+    out.append(person("u2x", 6008).replace("\ncn:", "\ncn;lang-de:", 1) + "")
+    out.append(person("space", 6009, cn="sp  ace"))
+    out.append(person("phone", 6010, telephoneNumber="05-03"))
+    return "".join(out)
+
+
+PLAIN = ["u%d" % i for i in range(USERS)] + ["nobody%d" % i for i in range(5)]
+# an answer with one of these cannot be told apart, or what is alike is asked for at once
+ODD = (["u%d" % i for i in range(0, USERS, 3)] +
+       ["Big", "big", "BIG", "U3", "ab", "a-b", "twin", "0", "00", "many", "alias", "kind", "another", "x", "u2x", "sp ace", "sp  ace",
+         "5003", "05003", "050-3", "05-03", "0503", "050 3", "x*", "u*", "u(1)", "u1)(uid=*", "\u00fc"])
+
+
+@pytest.fixture(scope="module")
+def slapd():
+    slow = "".join(person("slow%d" % i, 7000 + i, userPassword=slow_hash()) for i in range(3))
+    server = ldap.Slapd(ldif=ldap.base() + people() + slow, limits=ACCESS, debug=256)
+    yield server.start()
+    server.stop()
+
+
+def broker(slapd, **more):
+    settings = {"uris": slapd.ldapi, "dn": ldap.SERVICE_DN, "dnpass": ldap.SERVICE_PW, "base": ldap.BASE,
+                "user_attrs": USER_ATTRS, "default_pass_scheme": "PLAIN", **more}
+    path = os.path.join(proc.new_dir("l"), "dovecot-ldap.conf.ext")
+    with open(path, "w") as f:
+        f.write(ldap.settings(**settings))
+    section = "%%s {\n  driver = ldap\n  args = %s\n}\n" % path
+    text = ("auth_mechanisms = plain\nauth_username_chars =\nauth_username_format = %u\nauth_failure_delay = 0\n"
+            "auth_cache_size = 0\n" + section % "passdb" + section % "userdb")
+    return authserver.new(text)
+
+
+def searches(slapd):
+    with open(slapd.log, errors="replace") as f:
+        return re.findall(r' SRCH base="[^"]+" scope=2 .*filter="(.*)"', f.read())
+
+
+def answer(reply):
+    return reply.cmd, [a for a in reply.args if not a.startswith("reason=")]
+
+
+def some(names):
+    """All of them, some again."""
+    return [names[i * 31 % len(names)] for i in range(COUNT)]
+
+
+def alone(server, name):
+    with server.master() as c:
+        return answer(c.user(name))
+
+
+def burst(server, names):
+    asked = dict(enumerate(some(names), 1))
+    with server.master() as c:
+        c.raw("".join("USER\t%d\t%s\tservice=imap\n" % (i, name) for i, name in asked.items()))
+        for _ in range(COUNT):
+            reply = c.reply()
+            yield asked.pop(int(reply.id)), answer(reply)
+
+
+@pytest.mark.parametrize("kind", FILTERS)
+def test_filter(slapd, kind):
+    text, together = FILTERS[kind]
+    server = broker(slapd, user_filter=text)
+    server.start()
+    try:
+        want = {name: alone(server, name) for name in PLAIN + ODD}
+        before = len(searches(slapd))
+        for name, got in burst(server, PLAIN):
+            assert got == want[name], name
+        begin = re.search(r"\([^()=]*=[^()=]*%", text).group().partition("=")[0]
+        joint = [f for f in searches(slapd)[before:] if f.count(begin + "=") > 1]
+        assert together is None or bool(joint) == together, joint
+        for _ in range(5):
+            for name, got in burst(server, ODD):
+                assert got == want[name], name
+        if kind == "usual":
+            assert want["big"][1][1:] == want["BIG"][1][1:] and want["big"][0] == "USER"
+            assert want["twin"][0] == "FAIL" and want["u7"][0] == "USER" and want["nobody1"][0] == "NOTFOUND"
+            assert want["u1)(uid=*"][0] == "NOTFOUND"
+    finally:
+        server.stop()
+
+
+# (filter, who is asked for with them): alone, one of these is found twice
+ALIKE = {
+    "but for a hyphen": ("(telephoneNumber=%u)", ["050-1", "050-2", "050-3", "05-03"], "050-3"),
+    "one of several values": ("(cn=%u)", PLAIN + ["kind"], "u1"),
+    "the same value": ("(uid=%u)", PLAIN + ["twin"], "twin"),
+}
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+def test_alike(slapd, kind):
+    text, names, twice = ALIKE[kind]
+    server = broker(slapd, user_filter=text)
+    server.start()
+    try:
+        for name, got in burst(server, names):
+            if name == twice:
+                assert got[0] == "FAIL", got
+        for name in names:
+            assert alone(server, name)[0] == ("FAIL" if name == twice or (twice, name) == ("050-3", "05-03") else
+                                              "NOTFOUND" if name.startswith("nobody") else "USER")
+    finally:
+        server.stop()
+
+
+def test_the_password_is_that_users(slapd):
+    """Found together, compared here."""
+    server = broker(slapd, pass_attrs="uid=user,userPassword=password", pass_filter=FILTERS["usual"][0])
+    server.start()
+    try:
+        check_logins(server)
+    finally:
+        server.stop()
+
+
+def expected(name, password):
+    known = re.fullmatch(r"u([0-9]|[123][0-9])", name)
+    return "OK" if known and password == PASSWORD else "FAIL"
+
+
+def check_logins(server):
+    for _ in range(3):
+        asked = {}
+        with server.client() as c:
+            lines = []
+            for i in range(COUNT):
+                name = "u%d" % (i * 37 % (USERS + 8))
+                password = PASSWORD if i % 3 else WRONG
+                asked[i + 1] = (name, password)
+                lines.append("AUTH\t%d\tPLAIN\tservice=smtp\tresp=%s\n" % (i + 1, authproto.plain(name, password)))
+            c.raw("".join(lines))
+            for _ in range(COUNT):
+                reply = c.reply()
+                name, password = asked.pop(int(reply.id))
+                assert reply.cmd == expected(name, password), (name, password, reply)
+                if reply.cmd == "OK":
+                    assert reply.get("user") == name
+                else:
+                    assert not reply.has("temp"), reply
+
+
+@pytest.mark.parametrize("how", ("searched", "by a template"))
+def test_binds(slapd, how):
+    more = {"auth_bind": "yes", "pass_filter": FILTERS["usual"][0], "pass_attrs": "uid=user"}
+    if how == "by a template":
+        more["auth_bind_userdn"] = "uid=%u,ou=people," + ldap.BASE
+    server = broker(slapd, **more)
+    server.start()
+    try:
+        if how == "searched":
+            check_logins(server)
+            assert any("(|(uid=" in f for f in searches(slapd)[-50:])
+        else:
+            with server.client() as c:  # nobody has such a DN: all of them are wrong, none is an outage
+                c.raw("".join("AUTH\t%d\tPLAIN\tservice=smtp\tresp=%s\n" % (i, authproto.plain("u%d" % (i % 40), PASSWORD))
+                              for i in range(1, COUNT + 1)))
+                replies = [c.reply() for _ in range(COUNT)]
+            assert {(r.cmd, r.has("temp")) for r in replies} == {("FAIL", False)}
+    finally:
+        server.stop()
+
+
+def test_a_slow_bind_holds_up_nobody(slapd):
+    server = broker(slapd, auth_bind="yes", pass_filter=FILTERS["usual"][0], pass_attrs="uid=user")
+    server.start()
+    try:
+        check_logins(server)  # now there are connections, and answers have been quick
+        with server.client(timeout=60) as c:
+            asked = {}
+            lines = []
+            for i in range(1, 91):
+                asked[i] = "slow%d" % (i // 30) if i % 30 == 5 else "u%d" % (i % USERS)
+                lines.append("AUTH\t%d\tPLAIN\tservice=smtp\tresp=%s\n" % (i, authproto.plain(asked[i], PASSWORD)))
+            c.raw("".join(lines))
+            order = []
+            for _ in range(90):
+                reply = c.reply(timeout=60)
+                assert reply.cmd == "OK", reply
+                order.append(asked[int(reply.id)])
+        assert [name for name in order[:87] if name.startswith("slow")] == []
+    finally:
+        server.stop()
+
+
+def test_it_can_be_switched_off(slapd):
+    server = broker(slapd, user_filter=FILTERS["usual"][0], ask_together="no")
+    server.start()
+    try:
+        before = len(searches(slapd))
+        for _ in burst(server, PLAIN):
+            pass
+        assert len(searches(slapd)) - before == COUNT
+    finally:
+        server.stop()
