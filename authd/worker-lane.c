@@ -26,6 +26,7 @@ enum {
 	STOP_WAIT_S = 2,
 	REOPEN_MS = 1000,
 	NEEDS_MS = 1000,
+	IDLE_MS = 5000,
 	SLOW_MS = 5,
 	QUICK_MS = 1,
 	DONE_TOGETHER = 8
@@ -166,6 +167,7 @@ struct lane {
 	void *state;
 	struct err err;	  /* why there is no state */
 	bool slow, quick; /* the last call took long, or next to no time */
+	bool rested;	  /* since then the driver heard that it is idle */
 	int64_t opened_at, needs_at;
 };
 
@@ -227,6 +229,7 @@ static void lane_run(struct lane *l, struct job **jobs, size_t count)
 	if (n > 0)
 		p->run(p->ctx, l->state, jobs, n);
 	int64_t now = clock_ms();
+	l->rested = false;
 	l->slow = now - began >= SLOW_MS;
 	l->quick = now - began <= QUICK_MS;
 	lane_publish_needs(l, now);
@@ -266,16 +269,36 @@ static int64_t last_deadline(struct job *const *jobs, size_t count)
 	return last;
 }
 
+static void lane_wait(struct lane *l)
+{
+	struct lane_pool *p = l->pool;
+	const struct driver *d = p->state == NULL && l->state != NULL ? p->driver : NULL;
+	int e = 0;
+	p->idle++;
+	if (d != NULL && d->idle != NULL && !l->rested) {
+		const int64_t until = clock_ms() + IDLE_MS;
+		const struct timespec ts = {until / 1000, until % 1000 * 1000000};
+		e = pthread_cond_clockwait(&p->work, &p->hub->lock, CLOCK_MONOTONIC, &ts);
+	} else {
+		pthread_cond_wait(&p->work, &p->hub->lock);
+	}
+	p->idle--;
+	p->waking = false;
+	if (e != ETIMEDOUT || p->queued > 0)
+		return;
+	l->rested = true;
+	pthread_mutex_unlock(&p->hub->lock);
+	d->idle(l->state);
+	pthread_mutex_lock(&p->hub->lock);
+}
+
 static void lane_step(struct lane *l)
 {
 	struct lane_pool *p = l->pool;
 	struct job *jobs[LANE_BATCH_MAX];
 	size_t count = pick_batch(l, jobs);
 	if (count == 0) {
-		p->idle++;
-		pthread_cond_wait(&p->work, &p->hub->lock);
-		p->idle--;
-		p->waking = false;
+		lane_wait(l);
 		return;
 	}
 	wake_one(p);

@@ -98,10 +98,7 @@ struct driver {
 	/* One message of a SASL exchange that it carries out; NULL: it carries out none. */
 	enum verdict (*exchange)(void *state, struct question *q, struct exchange *ex);
 
-	/*
-	 * VAR_BIT()s that ask() reads beyond VAR_USER and the templates in the
-	 * settings; NULL: none. Asked after open() and once a second.
-	 */
+	/* NULL, or VAR_BIT()s that ask() reads beyond VAR_USER and templates; once a second. */
 	uint64_t (*needs)(void *state);
 
 	/*
@@ -111,6 +108,8 @@ struct driver {
 	 */
 	uint64_t (*version)(void *state);
 
+	/* NULL, or: nobody asked for some seconds; gives back what only a rush needs. */
+	void (*idle)(void *state);
 	void (*close)(void *state);
 
 	/* NULL, or for "authctl driver test", see report.h; false: nothing there to ask */

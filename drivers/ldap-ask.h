@@ -36,6 +36,9 @@ struct ldap_asking ldap_asking_begin(struct ldap_state *s, struct question *q);
 bool ldap_asking_query(struct ldap_asking *k, enum verdict *v) MUST_CHECK;
 /* As whom to bind, or why that cannot be said. */
 enum verdict ldap_asking_dn(struct ldap_asking *k, const char **dn) MUST_CHECK;
+/* Of the connections for binds, which a rush of logins opened, those that were not used so long. */
+enum { SPARE_MS = 5000 };
+void ldap_close_spare(struct ldap_state *s, int64_t unused_ms);
 /* All that is still to be done for it. */
 enum verdict ldap_asking_answer(struct ldap_asking *k);
 

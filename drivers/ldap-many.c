@@ -225,6 +225,7 @@ void ldap_ask_many(void *state, struct question *const *questions, enum verdict 
     size_t count, driver_early *early, void *ctx)
 {
 	struct many m = {.s = state, .count = count, .early = early, .ctx = ctx};
+	ldap_close_spare(m.s, SPARE_MS);
 	for (size_t i = 0; i < count; i++)
 		m.asking[i] = ldap_asking_begin(m.s, questions[i]);
 	search(&m);

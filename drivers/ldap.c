@@ -307,6 +307,15 @@ struct ldap_asking ldap_asking_begin(struct ldap_state *s, struct question *q)
 	return k;
 }
 
+void ldap_close_spare(struct ldap_state *s, int64_t unused_ms)
+{
+	int64_t since = clock_ms() - unused_ms;
+	for (size_t i = 1; i < ARRAY_LEN(s->users); i++) {
+		if (s->users[i].ld != NULL && s->users[i].used_ms <= since)
+			ldap_conn_close(&s->users[i]);
+	}
+}
+
 enum verdict ldap_asking_answer(struct ldap_asking *k)
 {
 	return k->q->kind == ASK_VERIFY ? verify(k) : show(k);
@@ -315,6 +324,7 @@ enum verdict ldap_asking_answer(struct ldap_asking *k)
 static enum verdict ldap_ask(void *state, struct question *q)
 {
 	struct ldap_asking k = ldap_asking_begin(state, q);
+	ldap_close_spare(k.s, SPARE_MS);
 	return ldap_asking_answer(&k);
 }
 
@@ -374,6 +384,11 @@ static bool ldap_list(
 	return ok;
 }
 
+static void ldap_idle(void *state)
+{
+	ldap_close_spare(state, 0);
+}
+
 static uint64_t ldap_needs(void *state)
 {
 	const struct ldap_settings *set = ((struct ldap_state *)state)->set;
@@ -396,6 +411,7 @@ const struct driver authd_driver = {
     .open = ldap_open_state,
     .ask = ldap_ask,
     .ask_many = ldap_ask_many,
+    .idle = ldap_idle,
     .list = ldap_list,
     .needs = ldap_needs,
     .close = ldap_close_state,
