@@ -275,6 +275,9 @@ struct sql_connect *sql_connect_parse(
 		ok = read_pgsql(&r, text);
 	else
 		ok = read_sqlite(&r, text);
+	/* who names an authority wants its word, or the library would do without TLS, too */
+	if (to->ssl_verify < 0 && (to->ssl_ca != NULL || to->ssl_ca_path != NULL))
+		to->ssl_verify = 1;
 	if (ok && to->host_count == 0 && (kind == SQL_KIND_PGSQL || to->option_file != NULL))
 		ok = add_host(&r, SPAN_LIT("")); /* the library knows where */
 	if (ok && to->host_count == 0)

@@ -465,8 +465,11 @@ def test_tls(certificates):
         for host, ca, verify, result, why in (
                 ("127.0.0.1", "ca", "yes", "OK", ""), ("127.0.0.1", "ca", "no", "OK", ""),
                 ("127.1", "ca", "no", "OK", ""), ("127.1", "ca", "yes", "temp_fail", "SSL"),
+                ("127.0.0.1", "ca", None, "OK", ""), ("127.1", "ca", None, "temp_fail", "SSL"),
                 ("127.0.0.1", "other", "yes", "temp_fail", "SSL"), ("127.0.0.1", None, None, "temp_fail", "denied")):
-            more = {"ssl_ca": "%s/%s.pem" % (certificates, ca), "ssl_verify_server_cert": verify} if ca else {}
+            more = {"ssl_ca": "%s/%s.pem" % (certificates, ca)} if ca else {}
+            if verify:
+                more["ssl_verify_server_cert"] = verify
             server = start(conf_for(db, host=host, **more))
             try:
                 assert server.login_result(user, password) == result, (host, ca, verify, server.logs())
@@ -475,6 +478,17 @@ def test_tls(certificates):
                 server.stop()
     finally:
         db.stop()
+
+
+def test_no_authority_no_login(mariadb, certificates):
+    """Who names one is not content with a server, or somebody between, who has no TLS at all."""
+    user, password = "tim@example.com", sql.PASSWORD["tim@example.com"]
+    server = start(conf_for(mariadb, ssl_ca=certificates + "/ca.pem"))
+    try:
+        assert server.login_result(user, password) == "temp_fail"
+        server.wait_log("SSL is required")
+    finally:
+        server.stop()
 
 
 # ---- the form of Dovecot 2.4 ----

@@ -256,6 +256,11 @@ static void connect_mysql(void **state)
 	assert_int_equal(to->max_connections, 4);
 	assert_int_equal(to->client_flags, 2);
 	assert_non_null(connect_of(SQL_KIND_MYSQL, "option_file=/etc/x", &err));
+	assert_int_equal(connect_of(SQL_KIND_MYSQL, "host=x", &err)->ssl_verify, -1);
+	assert_int_equal(connect_of(SQL_KIND_MYSQL, "host=x ssl_ca=/c", &err)->ssl_verify, 1);
+	assert_int_equal(connect_of(SQL_KIND_MYSQL, "host=x ssl_ca_path=/c", &err)->ssl_verify, 1);
+	to = connect_of(SQL_KIND_MYSQL, "host=x ssl_ca=/c ssl_verify_server_cert=no", &err);
+	assert_int_equal(to->ssl_verify, 0);
 	expect_error(SQL_KIND_MYSQL, "user=x", "host= is missing");
 	expect_error(SQL_KIND_MYSQL, "host=x pasword=secret", "did you mean \"password\"");
 	expect_error(SQL_KIND_MYSQL, "host=x port=abc", "port is not a number");
