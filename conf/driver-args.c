@@ -102,6 +102,7 @@ static void read_words(struct reading *r, struct span args)
 static void read_file(struct reading *r, struct span text)
 {
 	struct conf_lexer lx = conf_lexer_of(text, r->arena);
+	lx.patient = true;
 	for (;;) {
 		struct conf_line l = conf_lexer_next(&lx);
 		const struct setting *row;

@@ -1,7 +1,7 @@
 /*
  * Reading lines of the configuration language, with Dovecot 2.3's rules.
  * Where Dovecot drops what it read (a comment amid a continued line) the text
- * so far counts as the line.
+ * so far counts as the line; in the files of drivers it goes on behind it.
  */
 #include "conf/lexer.h"
 
@@ -16,7 +16,7 @@ struct conf_lexer conf_lexer_of(struct span text, struct arena *a)
 {
 	if (span_starts(text, "\xef\xbb\xbf"))
 		text = span_skip(text, 3);
-	return (struct conf_lexer){text, 0, a, false};
+	return (struct conf_lexer){.rest = text, .arena = a};
 }
 
 static struct span trim_left(struct span s)
@@ -73,7 +73,7 @@ static bool logical_line(struct conf_lexer *lx, struct span *out, unsigned *numb
 		if (lx->rest.len == 0) /* the last line's newline begins no other */
 			lx->rest = SPAN_NULL;
 		struct span s = trim_right(cut_comment(trim_left(raw)));
-		if (s.len == 0 && !some)
+		if (s.len == 0 && (!some || lx->patient))
 			continue;
 		if (!some)
 			*number = lx->line;

@@ -41,6 +41,7 @@ struct conf_lexer {
 	struct span rest;
 	unsigned line;
 	struct arena *arena;
+	bool patient; /* comments and empty lines amid a continued line are passed over */
 	bool groups; /* Dovecot 2.4: "group @label name {" is a section */
 };
 

@@ -112,6 +112,14 @@ static void continuation(void **state)
 	l = conf_lexer_next(&lx);
 	assert_string_equal(arena_cstr(&arena, l.value), "e");
 	assert_int_equal(l.line, 3);
+
+	lx = conf_lexer_of(SPAN_LIT("a = b \\\n # c \\\n\n  \n e # f\ng = h \\\n#\n"), &arena);
+	lx.patient = true;
+	assert_string_equal(arena_cstr(&arena, conf_lexer_next(&lx).value), "b e");
+	l = conf_lexer_next(&lx);
+	assert_string_equal(arena_cstr(&arena, l.value), "h");
+	assert_int_equal(l.line, 6);
+	assert_int_equal(conf_lexer_next(&lx).kind, CONF_LINE_EOF);
 }
 
 static void numbers_lines(void **state)

@@ -324,6 +324,9 @@ static void files(void **state)
 	check_file("driver = mysql\nconnect = host=x\n", NULL);
 	check_file("driver = pgsql\nconnect = host=x\n", NULL);
 	check_file("driver = sqlite\nconnect = /x\n", NULL);
+	check_file("driver = mysql\nconnect = host=x\nuser_query = SELECT 1 \\\n# of all:\n\n"
+		   "  FROM t WHERE a = '%u'\n",
+	    NULL);
 	check_file("driver = mysq\nconnect = host=x\n", "line 1: driver: \"mysq\" is not one of");
 	check_file("driver = cassandra\nconnect = host=x\n", "cassandra is not possible");
 	check_file("driver = mysql\n", "connect is missing");
