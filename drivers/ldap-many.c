@@ -50,7 +50,7 @@ static void search_together(struct many *m, const struct ldap_pattern *p, bool u
 		    .query = &k->query, .arena = k->q->arena, .entry = &k->entries[0]};
 		whose[n++] = k;
 	}
-	if (p->attr == NULL || n < 2)
+	if (p->count == 0 || n < 2)
 		return;
 	if (!ldap_search_together(&m->s->service, p, sought, n, m->deadline_ms))
 		m->s->apart = APART;

@@ -6,7 +6,7 @@
 
 #include <ctype.h>
 
-enum { NESTED_MAX = 16 };
+enum { NESTED_MAX = 16, NAMES_MAX = 8 };
 
 /* ---- the pattern ---- */
 
@@ -55,42 +55,87 @@ bool ldap_attr_is_among(const char *const *attrs, const char *attr)
 	return *attrs != NULL;
 }
 
-static const char *const *with_attr(struct arena *a, const char *const *attrs, const char *attr)
+static const char *const *join_attrs(
+    struct arena *a, const char *const *attrs, const char *const *names, size_t count)
 {
 	size_t n = 0;
 	while (attrs[n] != NULL)
 		n++;
-	const char **more = arena_alloc(a, (n + 2) * sizeof(*more));
-	memcpy(more, attrs, n * sizeof(*more));
-	more[n] = attr;
-	return ldap_attr_is_among(attrs, attr) ? attrs : more;
+	const char **all = arena_alloc(a, (n + count + 1) * sizeof(*all));
+	memcpy(all, attrs, n * sizeof(*all));
+	for (size_t i = 0; i < count; i++) {
+		if (!ldap_attr_is_among(attrs, names[i]))
+			all[n++] = names[i];
+	}
+	return all;
+}
+
+/* "(attr=value)" at the start of *rest, value being one MARK or (whole) any text with some. */
+static bool take_assertion(struct span *rest, bool whole, struct span *name, struct span *value)
+{
+	ssize_t eq = span_find(*rest, '='), close = span_find(*rest, ')');
+	if (rest->len == 0 || rest->ptr[0] != '(' || eq < 0 || close < eq)
+		return false;
+	*name = span_make(rest->ptr + 1, (size_t)eq - 1);
+	*value = span_make(rest->ptr + eq + 1, (size_t)(close - eq) - 1);
+	*rest = span_skip(*rest, (size_t)close + 1);
+	bool marked = whole ? span_find(*value, MARK) >= 0 : span_eq(*value, span_make(&MARK, 1));
+	return is_attr(*name) && marked;
+}
+
+/* The assertions of the condition at the start of *rest; false: it is not as it should be. */
+static bool take_condition(struct ldap_pattern *p, struct span *rest, struct arena *a)
+{
+	bool either = span_starts(*rest, "(|");
+	const char **names = arena_alloc(a, (NAMES_MAX + 1) * sizeof(*names));
+	struct span name, value;
+	const char *from = rest->ptr;
+	size_t n = 0;
+	p->pieces = arena_alloc(a, (NAMES_MAX + 1) * sizeof(*p->pieces));
+	*rest = span_skip(*rest, either ? 2 : 0);
+	do {
+		if (n == NAMES_MAX || !take_assertion(rest, !either, &name, &value))
+			return false;
+		p->pieces[n] = span_make(from, (size_t)(value.ptr - from));
+		names[n++] = arena_cstr(a, name);
+		from = value.ptr + value.len;
+	} while (either && !span_starts(*rest, ")"));
+	*rest = span_skip(*rest, either ? 1 : 0);
+	p->pieces[n] = span_make(from, (size_t)(rest->ptr - from));
+	p->names = names;
+	p->count = n + 1;
+	return true;
+}
+
+/* The bracket that begins the condition around the first variable; -1: there is none. */
+static ssize_t condition_in(struct span text)
+{
+	ssize_t first = span_find(text, MARK);
+	while (first >= 0 && text.ptr[first] != '(')
+		first--;
+	if (first < 0 || is_in_ands(span_first(text, (size_t)first)))
+		return first;
+	return first >= 2 && memcmp(text.ptr + first - 2, "(|", 2) == 0 ? first - 2 : -1;
 }
 
 void ldap_pattern_make(struct arena *a, const struct template *filter, const char *const *attrs,
     struct ldap_pattern *p)
 {
 	static const struct vars none;
-	*p = (struct ldap_pattern){0};
+	struct ldap_pattern made = {0};
+	*p = made;
 	struct span text = template_expand(filter, &none, a, mark, NULL, NULL);
-	ptrdiff_t first = text.ptr != NULL ? span_find(text, MARK) : -1;
-	if (first < 0)
+	ssize_t at = text.ptr != NULL ? condition_in(text) : -1;
+	if (at < 0)
 		return;
-	ptrdiff_t open = first;
-	while (open >= 0 && text.ptr[open] != '(')
-		open--;
-	ptrdiff_t eq = open < 0 ? -1 : span_find(span_skip(text, (size_t)open), '=');
-	ptrdiff_t close = span_find(span_skip(text, (size_t)first), ')');
-	if (eq < 0 || open + eq > first || close < 0)
+	text = arena_dup(a, text);
+	made.before = span_first(text, (size_t)at);
+	made.after = span_skip(text, (size_t)at);
+	if (!is_in_ands(made.before) || !take_condition(&made, &made.after, a) ||
+	    span_find(made.after, MARK) >= 0)
 		return;
-	p->before = arena_dup(a, span_first(text, (size_t)(open + eq + 1)));
-	p->leaf = span_skip(p->before, (size_t)open);
-	p->before = span_first(p->before, (size_t)open);
-	p->after = arena_dup(a, span_skip(text, (size_t)(first + close + 1)));
-	struct span name = span_make(p->leaf.ptr + 1, p->leaf.len - 2);
-	if (!is_attr(name) || !is_in_ands(p->before) || span_find(p->after, MARK) >= 0)
-		return;
-	p->attr = arena_cstr(a, name);
-	p->attrs = with_attr(a, attrs, p->attr);
+	made.attrs = join_attrs(a, attrs, made.names, made.count - 1);
+	*p = made;
 }
 
 /* ---- values ---- */
@@ -107,32 +152,49 @@ static bool is_plain(struct span s)
 	return s.len > 0;
 }
 
+void ldap_pattern_put(const struct ldap_pattern *p, struct span value, struct buffer *b)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		if (i > 0)
+			buffer_append(b, value);
+		buffer_append(b, p->pieces[i]);
+	}
+}
+
 struct span ldap_pattern_value(const struct ldap_pattern *p, struct span filter)
 {
-	struct span head = span_make(p->before.ptr, p->before.len + p->leaf.len);
-	size_t tail = p->after.len + 1;
-	if (filter.len < head.len + tail || !span_eq(span_first(filter, head.len), head) ||
-	    filter.ptr[filter.len - tail] != ')' ||
-	    !span_eq(span_skip(filter, filter.len - p->after.len), p->after))
+	struct span value =
+	    p->count > 0 ? span_skip(filter, p->before.len + p->pieces[0].len) : SPAN_NULL;
+	ssize_t close = span_find(value, ')');
+	if (close < 0 || !is_plain(value = span_first(value, (size_t)close)))
 		return SPAN_NULL;
-	struct span value = span_make(filter.ptr + head.len, filter.len - head.len - tail);
-	return is_plain(value) ? value : SPAN_NULL;
+	struct buffer b = {0};
+	buffer_append(&b, p->before);
+	ldap_pattern_put(p, value, &b);
+	buffer_append(&b, p->after);
+	bool same = span_eq(buffer_span(&b), filter);
+	buffer_free(&b);
+	return same ? value : SPAN_NULL;
 }
 
 static struct span next_that_counts(struct span s, bool at_start)
 {
-	while (s.len > 0 && (s.ptr[0] == '-' || (at_start && s.ptr[0] == '0')))
+	while (s.len > 0 && (strchr("- ", s.ptr[0]) != NULL || (at_start && s.ptr[0] == '0')))
 		s = span_skip(s, 1);
 	return s;
 }
 
-bool ldap_pattern_alike(struct span x, struct span y)
+bool ldap_pattern_alike(struct span any, struct span value)
 {
-	x = next_that_counts(x, true);
-	y = next_that_counts(y, true);
-	while (x.len > 0 && y.len > 0 && x.ptr[0] == y.ptr[0]) {
-		x = next_that_counts(span_skip(x, 1), false);
-		y = next_that_counts(span_skip(y, 1), false);
+	for (size_t i = 0; i < any.len; i++) {
+		if ((unsigned char)any.ptr[i] < ' ' || (unsigned char)any.ptr[i] > '~')
+			return true;
 	}
-	return x.len == 0 && y.len == 0;
+	any = next_that_counts(any, true);
+	value = next_that_counts(value, true);
+	while (any.len > 0 && value.len > 0 && tolower((unsigned char)any.ptr[0]) == value.ptr[0]) {
+		any = next_that_counts(span_skip(any, 1), false);
+		value = next_that_counts(span_skip(value, 1), false);
+	}
+	return any.len == 0 && value.len == 0;
 }

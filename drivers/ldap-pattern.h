@@ -5,17 +5,20 @@
 #ifndef DRIVERS_LDAP_PATTERN_H
 #define DRIVERS_LDAP_PATTERN_H
 
+#include "base/buffer.h"
 #include "conf/template.h"
 
 /*
- * A filter in which one assertion, "(attr=value)", holds all that depends on
- * the user and must be true: nothing but "&" is around it.
+ * A filter in which one condition holds all that depends on the user, and
+ * must be true (nothing but "&" is around it): "(attr=value)", or "(|(attr=value)
+ * (attr=value))" with the same value in all of them.
  */
 struct ldap_pattern {
-	const char *attr;	  /* NULL: the filter is none such */
-	struct span before, leaf; /* one after the other; leaf is "(attr=" */
-	struct span after;	  /* behind the assertion's ")" */
-	const char *const *attrs; /* to ask for: what is wanted, and attr */
+	struct span before, after; /* of the condition */
+	struct span *pieces;	   /* of it, with the value between them */
+	size_t count;		   /* of pieces; 0: the filter is none such */
+	const char *const *names;  /* of the attributes in it; NULL ends */
+	const char *const *attrs;  /* to ask for: what is wanted, and names */
 };
 
 /* What attrs a search of filter asks for; all of it lives in the arena. */
@@ -28,11 +31,14 @@ void ldap_pattern_make(struct arena *a, const struct template *filter, const cha
  * themselves. It lives as long as the filter.
  */
 struct span ldap_pattern_value(const struct ldap_pattern *p, struct span filter);
+/* The condition with this value. */
+void ldap_pattern_put(const struct ldap_pattern *p, struct span value, struct buffer *b);
 /*
- * A matching rule might take two such values for the same one: some leave
- * hyphens out (telephone numbers), or zeros in front (integers).
+ * A matching rule might take an entry's value for such a value, or one such for
+ * another: some know no case, some leave out blanks and hyphens (telephone
+ * numbers), zeros in front (integers) or accents.
  */
-bool ldap_pattern_alike(struct span x, struct span y);
+bool ldap_pattern_alike(struct span any, struct span value);
 bool ldap_attr_is_among(const char *const *attrs, const char *attr); /* NULL ends */
 
 #endif

@@ -2,9 +2,10 @@
  * Several users found by one search: "(&(objectClass=x)(uid=a))" and the same
  * with b become "(&(objectClass=x)(|(uid=a)(uid=b)))", which costs a server a
  * fraction of two searches. Only what is certain is taken from its answer: an
- * entry whose one value of the attribute is the user's, letter by letter but
- * for case. Who is not found is asked for alone, and everybody is when an
- * entry is not surely somebody's. Runs in: worker, in a lane.
+ * entry with a value of the attribute that is the user's, letter by letter but
+ * for case, while none of its values could be taken for somebody else's. Who
+ * is not found is asked for alone, and everybody is when an entry is not
+ * surely somebody's. Runs in: worker, in a lane.
  */
 #include "drivers/ldap-together.h"
 
@@ -39,11 +40,8 @@ static const char *compose(
 	buffer_append(&b, p->before);
 	buffer_append_str(&b, "(|");
 	for (size_t i = 0; i < count; i++) {
-		if (sought[i].value.ptr == NULL)
-			continue;
-		buffer_append(&b, p->leaf);
-		buffer_append(&b, sought[i].value);
-		buffer_append_char(&b, ')');
+		if (sought[i].value.ptr != NULL)
+			ldap_pattern_put(p, sought[i].value, &b);
 	}
 	buffer_append_char(&b, ')');
 	buffer_append(&b, p->after);
@@ -64,23 +62,44 @@ static bool has_only(const struct ldap_entry *e, const char *const *attrs)
 	return true;
 }
 
-/* Gives the entry to everyone who seeks its one value; false: it is nobody's. */
+/* Whose value this is; false: it might be that of one more. */
+static bool claim(struct span value, struct ldap_sought *sought, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct ldap_sought *s = &sought[i];
+		if (s->value.ptr == NULL)
+			continue;
+		if (span_eq_ci(s->value, value))
+			s->claims = true;
+		else if (ldap_pattern_alike(value, s->value))
+			return false;
+	}
+	return true;
+}
+
+/* Gives the entry to everyone who seeks one of its values; false: it is nobody's. */
 static bool give(struct ldap_conn *c, const struct ldap_pattern *p, LDAPMessage *msg,
     struct ldap_sought *sought, size_t count)
 {
-	struct berval **values = ldap_get_values_len(c->ld, msg, p->attr);
-	bool good = values != NULL && values[0] != NULL && values[1] == NULL, somebodys = false;
+	bool good = true, somebodys = false;
+	for (size_t i = 0; i < count; i++)
+		sought[i].claims = false;
+	for (size_t i = 0; p->names[i] != NULL && good; i++) {
+		struct berval **values = ldap_get_values_len(c->ld, msg, p->names[i]);
+		for (size_t j = 0; values != NULL && values[j] != NULL && good; j++)
+			good =
+			    claim(span_make(values[j]->bv_val, values[j]->bv_len), sought, count);
+		ldap_value_free_len(values);
+	}
 	for (size_t i = 0; i < count && good; i++) {
 		struct ldap_sought *s = &sought[i];
-		if (s->value.ptr == NULL ||
-		    !span_eq_ci(s->value, span_make(values[0]->bv_val, values[0]->bv_len)))
+		if (!s->claims)
 			continue;
 		good =
 		    ldap_search_entry(c, msg, s->arena, s->entry) && has_only(s->entry, p->attrs);
 		s->twice = s->found;
 		s->found = somebodys = true;
 	}
-	ldap_value_free_len(values);
 	return good && somebodys;
 }
 

@@ -14,7 +14,7 @@ struct ldap_sought {
 	struct ldap_entry *entry;	/* out, when found */
 	bool found;			/* out; false: nothing is known, ask for this one alone */
 	struct span value;
-	bool twice;
+	bool twice, claims;
 };
 
 /* false: the answer could not be told apart, and it is not worth trying soon again. */

@@ -24,7 +24,10 @@ FILTERS = {
     "more conditions": ("(& (objectClass=posixAccount) (&(!(employeeType=off))(uid=%n)(|(sn=x)(sn=*))))", True),
     "text around": ("(mail=%n@example.net)", True),
     "several variables": ("(mail=%n@%{if;%d;eq;;example.net;%d})", True),
-    "either": ("(|(uid=%u)(mail=%u))", False),
+    "either": ("(|(uid=%u)(mail=%u))", True),
+    "either of three": ("(&(objectClass=posixAccount)(|(cn=%n)(uid=%n)(mail=%n)))", True),
+    "either of two variables": ("(|(uid=%n)(mail=%d))", False),
+    "either or something else": ("(|(uid=%u)(&(employeeType=on)(mail=%u)))", False),
     "not": ("(&(uid=%n)(!(employeeType=%n)))", False),
     "beginning": ("(uid=%u*)", False),
     "another rule": ("(uid:caseExactMatch:=%u)", False),
@@ -39,7 +42,7 @@ FILTERS = {
 
 def person(name, number, **more):
     attrs = {"uid": name, "cn": name, "sn": "x", "uidNumber": str(number), "gidNumber": "5000", "homeDirectory": "/home/%d" % number,
-             "userPassword": PASSWORD, "mail": "%s@example.net" % name, "telephoneNumber": "0%d-%d" % (number // 100, number % 100),
+             "userPassword": PASSWORD, "mail": [name + "@example.net", name + ".alias@example.net"], "telephoneNumber": "0%d-%d" % (number // 100, number % 100),
              "employeeNumber": name}
     attrs.update(more)
     return ldap.entry("uidNumber=%d,ou=people,%s" % (number, ldap.BASE), ["inetOrgPerson", "posixAccount"], **attrs)
@@ -67,6 +70,8 @@ def people():
     out.append(person("u2x", 6008).replace("\ncn:", "\ncn;lang-de:", 1) + "")
     out.append(person("space", 6009, cn="sp  ace"))
     out.append(person("phone", 6010, telephoneNumber="05-03"))
+    out.append(person("phones", 6011, telephoneNumber=["050-99", "05 01"]))
+    out.append(person("other", 6012, mail=["other@example.net", "u9"]))
     return "".join(out)
 
 
@@ -151,7 +156,9 @@ def test_filter(slapd, kind):
 
 # (filter, who is asked for with them): alone, one of these is found twice
 ALIKE = {
-    "but for a hyphen": ("(telephoneNumber=%u)", ["050-1", "050-2", "050-3", "05-03"], "050-3"),
+    "but for a hyphen": ("(telephoneNumber=%u)", ["050-4", "050-5", "050-3", "05-03"], "050-3"),
+    "but for a blank": ("(telephoneNumber=%u)", ["050-1", "050-2", "050-99"], "050-1"),
+    "in another attribute": ("(|(uid=%u)(mail=%u))", PLAIN + ["other"], "u9"),
     "one of several values": ("(cn=%u)", PLAIN + ["kind"], "u1"),
     "the same value": ("(uid=%u)", PLAIN + ["twin"], "twin"),
 }

@@ -19,30 +19,41 @@ static struct ldap_pattern pattern_of(const char *filter, const char *const *att
 	return p;
 }
 
-static void check_parts(const char *filter, const char *before, const char *leaf, const char *after)
+/* value: of the filter that this one is for some user */
+static void check(const char *template, const char *before, const char *condition,
+    const char *after, const char *names)
 {
 	static const char *const attrs[] = {"home", NULL};
-	struct ldap_pattern p = pattern_of(filter, attrs);
-	if (p.attr == NULL)
-		fail_msg("%s is none", filter);
-	if (!span_eq_str(p.before, before) || !span_eq_str(p.leaf, leaf) ||
-	    !span_eq_str(p.after, after))
-		fail_msg("%s gave %.*s, %.*s, %.*s", filter, SPAN_ARG(p.before), SPAN_ARG(p.leaf),
-		    SPAN_ARG(p.after));
+	struct ldap_pattern p = pattern_of(template, attrs);
+	struct buffer b = {0}, list = {0};
+	ldap_pattern_put(&p, SPAN_LIT("VALUE"), &b);
+	for (size_t i = 0; p.count > 0 && p.names[i] != NULL; i++)
+		buffer_printf(&list, "%s%s", i > 0 ? " " : "", p.names[i]);
+	if (p.count == 0 || !span_eq_str(p.before, before) || !span_eq_str(p.after, after) ||
+	    !span_eq_str(buffer_span(&b), condition) || !span_eq_str(buffer_span(&list), names))
+		fail_msg("%s gave %.*s, %.*s, %.*s (%.*s)", template, SPAN_ARG(p.before),
+		    SPAN_ARG(buffer_span(&b)), SPAN_ARG(p.after), SPAN_ARG(buffer_span(&list)));
 	assert_string_equal(p.attrs[0], "home");
-	assert_string_equal(p.attrs[1], p.attr);
-	assert_null(p.attrs[2]);
+	for (size_t i = 0; p.names[i] != NULL; i++)
+		assert_string_equal(p.attrs[i + 1], p.names[i]);
+	buffer_free(&b);
+	buffer_free(&list);
 }
 
 static void test_parts(void **state)
 {
 	(void)state;
-	check_parts("(uid=%u)", "", "(uid=", "");
-	check_parts(
-	    "(&(objectClass=posixAccount)(uid=%u))", "(&(objectClass=posixAccount)", "(uid=", ")");
-	check_parts("(& (a=b)(&(!(x=y))(mail=%n@%d)(|(c=d)(e=f))))", "(& (a=b)(&(!(x=y))",
-	    "(mail=", "(|(c=d)(e=f))))");
-	check_parts("(&(a=\\28\\29)(uid=x%{user}y)(b=*))", "(&(a=\\28\\29)", "(uid=", "(b=*))");
+	check("(uid=%u)", "", "(uid=VALUE)", "", "uid");
+	check("(&(objectClass=posixAccount)(uid=%u))", "(&(objectClass=posixAccount)",
+	    "(uid=VALUE)", ")", "uid");
+	check("(& (a=b)(&(!(x=y))(mail=%n@%d)(|(c=d)(e=f))))", "(& (a=b)(&(!(x=y))", "(mail=VALUE)",
+	    "(|(c=d)(e=f))))", "mail");
+	check("(&(a=\\28\\29)(uid=x%{user}y)(b=*))", "(&(a=\\28\\29)", "(uid=VALUE)", "(b=*))",
+	    "uid");
+	check("(|(uid=%u)(mail=%u))", "", "(|(uid=VALUE)(mail=VALUE))", "", "uid mail");
+	check("(&(a=b)(|(uid=%u)(mail=%u)(x-y=%u))(c=d))", "(&(a=b)",
+	    "(|(uid=VALUE)(mail=VALUE)(x-y=VALUE))", "(c=d))", "uid mail x-y");
+	check("(|(uid=%u))", "", "(|(uid=VALUE))", "", "uid");
 }
 
 static void test_none(void **state)
@@ -52,8 +63,15 @@ static void test_none(void **state)
 	    "(uid=alice)",
 	    "uid=%u",
 	    "(%u=x)",
-	    "(|(uid=%u)(mail=%u))",
 	    "(|(uid=%u)(a=b))",
+	    "(|(a=b)(uid=%u))",
+	    "(|(uid=%u)(mail=%u*))",
+	    "(|(uid=%u)(&(mail=%u)(a=b)))",
+	    "(|(uid=%u)(mail=%u)",
+	    "(!(|(uid=%u)(mail=%u)))",
+	    "(|(a=b)(|(uid=%u)(mail=%u)))",
+	    "(|(a=%u)(b=%u)(c=%u)(d=%u)(e=%u)(f=%u)(g=%u)(h=%u)(i=%u))",
+	    "(|",
 	    "(!(uid=%u))",
 	    "(&(a=b)(!(uid=%u)))",
 	    "(&(uid=%u)(domain=%d))",
@@ -70,7 +88,7 @@ static void test_none(void **state)
 	};
 	static const char *const attrs[] = {"home", NULL};
 	for (size_t i = 0; i < ARRAY_LEN(none); i++) {
-		if (pattern_of(none[i], attrs).attr != NULL)
+		if (pattern_of(none[i], attrs).count != 0)
 			fail_msg("%s", none[i]);
 	}
 }
@@ -79,7 +97,11 @@ static void test_the_attribute_is_asked_for_once(void **state)
 {
 	(void)state;
 	static const char *const attrs[] = {"UID", "home", NULL};
-	assert_ptr_equal(pattern_of("(uid=%u)", attrs).attrs, attrs);
+	struct ldap_pattern p = pattern_of("(|(uid=%u)(Home=%u)(mail=%u))", attrs);
+	assert_string_equal(p.attrs[0], "UID");
+	assert_string_equal(p.attrs[1], "home");
+	assert_string_equal(p.attrs[2], "mail");
+	assert_null(p.attrs[3]);
 }
 
 static void check_value(const struct ldap_pattern *p, const char *filter, const char *want)
@@ -107,6 +129,13 @@ static void test_value(void **state)
 	check_value(&p, "(&(a=b)(mail=alice)(c=x))", NULL);
 	check_value(&p, "(&(a=b)(mail=", NULL);
 	check_value(&p, "", NULL);
+	p = pattern_of("(|(uid=%n)(mail=%u))", attrs);
+	check_value(&p, "(|(uid=alice)(mail=alice))", "alice");
+	check_value(&p, "(|(uid=alice)(mail=alice@e.org))", NULL);
+	check_value(&p, "(|(uid=alice)(mail=alice)", NULL);
+	p = pattern_of("(a=b)", attrs);
+	check_value(&p, "(a=b)", NULL);
+	p = pattern_of("(&(a=b)(mail=%u)(c=d))", attrs);
 	struct span nul = span_make("(&(a=b)(mail=a\0)(c=d))", 21);
 	assert_null(ldap_pattern_value(&p, nul).ptr);
 }
@@ -117,14 +146,14 @@ static void test_alike(void **state)
 	static const struct {
 		const char *x, *y;
 		bool alike;
-	} cases[] = {{"a", "a", true}, {"a", "b", false}, {"a", "aa", false}, {"a-b", "ab", true},
-	    {"-ab-", "a-b", true}, {"007", "7", true}, {"0-07", "7-", true}, {"70", "7", false},
-	    {"0", "00", true}, {"a0", "a", false}, {"a.b", "ab", false}, {"a@b", "a_b", false}};
+	} cases[] = {{"", "a", false}, {"A", "a", true}, {" a B", "ab", true},
+	    {"\xc3\xa9", "e", true}, {"a\tb", "c", true}, {"a", "a", true}, {"a", "b", false},
+	    {"a", "aa", false}, {"a-b", "ab", true}, {"-ab-", "a-b", true}, {"007", "7", true},
+	    {"0-07", "7-", true}, {"70", "7", false}, {"0", "00", true}, {"a0", "a", false},
+	    {"a.b", "ab", false}, {"a@b", "a_b", false}};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		assert_int_equal(
-		    ldap_pattern_alike(span_of(cases[i].x), span_of(cases[i].y)), cases[i].alike);
-		assert_int_equal(
-		    ldap_pattern_alike(span_of(cases[i].y), span_of(cases[i].x)), cases[i].alike);
+		if (ldap_pattern_alike(span_of(cases[i].x), span_of(cases[i].y)) != cases[i].alike)
+			fail_msg("%s and %s", cases[i].x, cases[i].y);
 	}
 }
 
