@@ -356,8 +356,9 @@ void sql_pool_drop(
 	h->open--;
 	h->busy--;
 	h->probing = false;
-	if (why == SQL_TIMEOUT || why == SQL_BROKEN || c->fresh)
+	if (why == SQL_TIMEOUT || c->fresh || (why == SQL_BROKEN && t->broken))
 		t->tried |= UINT64_C(1) << h->number;
+	t->broken = why == SQL_BROKEN;
 	if (hangs || (why == SQL_LOST && c->fresh))
 		dead = mark_down(p, h, err, now);
 	else if (why == SQL_LOST)

@@ -213,7 +213,8 @@ struct sql_try {
 	int64_t deadline; /* clock_ms() */
 	int64_t until;	  /* of this attempt */
 	int64_t started;
-	bool busy; /* out: the time ran out in waiting for a connection */
+	bool broken; /* the last attempt ended amid an answer: once may be chance */
+	bool busy;   /* out: the time ran out in waiting for a connection */
 };
 
 /* A connection to a host that was not tried yet, or NULL and *err. */

@@ -1,5 +1,7 @@
 """What happens to connections and statements of the sql driver; test_outages.py has the outages."""
 
+import socket
+import threading
 import time
 
 import pytest
@@ -85,6 +87,61 @@ def test_connections_cut(db, server):
     for _ in range(3):
         kick(db)
         assert [login(server) for _ in range(3)] == ["OK"] * 3, server.logs()[-2000:]
+
+
+class Cutter:
+    """Between driver and server: of an answer it cuts, the half is passed on and then the connection ends."""
+
+    def __init__(self, port):
+        self.server, self.cuts = port, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self.server))
+            for pair in ((client, server, False), (server, client, True)):
+                threading.Thread(target=self.pump, args=pair, daemon=True).start()
+
+    def pump(self, source, sink, answers):
+        try:
+            while data := source.recv(65536):
+                cut = answers and self.cuts > 0
+                self.cuts -= cut
+                sink.sendall(data[:len(data) // 2] if cut else data)
+                if cut:
+                    break
+        except OSError:
+            pass
+        for one in (source, sink):
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again(db):
+    cutter = Cutter(db.port)
+    server = launch(conf_for(db, port=cutter.port))
+    try:
+        for _ in range(5):
+            assert login(server) == "OK", server.logs()
+            cutter.cuts = 1
+            assert login(server) == "OK", server.logs()
+            cutter.cuts = 1
+            assert login(server, "x") == "FAIL", server.logs()
+        cutter.cuts = 1000
+        assert login(server) == "temp_fail"
+        cutter.cuts = 0
+        proc.wait_for("the end of the cuts", lambda: login(server) == "OK")
+    finally:
+        server.stop()
+        cutter.listener.close()
 
 
 def test_one_users_trouble_is_no_outage(db):
