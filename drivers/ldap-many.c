@@ -72,7 +72,7 @@ static void search_ahead(struct many *m)
 		if (m->has_query[i] && !m->asking[i].ahead)
 			whose[n++] = &m->asking[i];
 	}
-	if (n < 2 || ldap_conn_ready(c, m->deadline_ms, &ignored) != CALL_DONE)
+	if (n == 0 || ldap_conn_ready(c, m->deadline_ms, &ignored) != CALL_DONE)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		msgids[i] = 0;
@@ -117,14 +117,14 @@ static void answer(struct many *m, size_t number, enum verdict v)
 	m->early(m->ctx, number, v);
 }
 
-/* Those whose DN is known; the answers of others are given. */
+/* Those whose DN is known; the answers of others are given, but not while no server can say. */
 static size_t prepare(struct many *m, struct binding *bindings)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < m->count && n < VERIFY_MANY_MAX; i++) {
 		struct ldap_asking *k = &m->asking[i];
 		struct binding *b = &bindings[n];
-		if (m->has_query[i] && !k->ahead)
+		if (m->has_query[i] && !k->ahead && m->s->service.ld == NULL)
 			continue;
 		enum verdict v =
 		    k->q->kind == ASK_VERIFY ? ldap_asking_dn(k, &b->dn) : ldap_asking_answer(k);

@@ -243,17 +243,17 @@ def test_a_slow_bind_holds_up_nobody(slapd):
     try:
         check_logins(server)  # now there are connections, and answers have been quick
         with server.client(timeout=60) as c:
-            asked = {}
-            lines = []
-            for i in range(1, 91):
-                asked[i] = "slow%d" % (i // 30) if i % 30 == 5 else "u%d" % (i % USERS)
-                lines.append("AUTH\t%d\tPLAIN\tservice=smtp\tresp=%s\n" % (i, authproto.plain(asked[i], PASSWORD)))
-            c.raw("".join(lines))
+            asked = {i: "u%d" % (i % USERS) for i in range(1, 91)}
+            asked.update({5: "slow0", 35: "slow1", 65: "slow2"})
+            asked.update({i: ("twin", "nobody1", "Big")[i % 3] for i in range(7, 91, 10)})
+            c.raw("".join("AUTH\t%d\tPLAIN\tservice=smtp\tresp=%s\n" % (i, authproto.plain(name, PASSWORD))
+                          for i, name in asked.items()))
             order = []
             for _ in range(90):
                 reply = c.reply(timeout=60)
-                assert reply.cmd == "OK", reply
-                order.append(asked[int(reply.id)])
+                name = asked[int(reply.id)]
+                assert (reply.cmd == "OK") == (name not in ("twin", "nobody1")), reply
+                order.append(name)
         assert [name for name in order[:87] if name.startswith("slow")] == []
     finally:
         server.stop()
