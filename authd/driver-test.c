@@ -249,18 +249,33 @@ static bool is_hidden(const struct field *f)
 	return f->value.ptr != NULL && trace_hides(f->key);
 }
 
+/* Its scheme, and whether a login can be verified with it: with some nobody is ever let in. */
+static void tell_password(struct test *t, const struct entry *e)
+{
+	struct span hash = secret_reveal(e->password);
+	bool braces = hash.ptr[0] == '{' && !e->password_noscheme;
+	ssize_t end = braces ? span_find(hash, '}') : -1;
+	const char *def = e->default_scheme != NULL ? e->default_scheme : "CRYPT", *weak;
+	struct scheme_hash parsed;
+	struct err err = {0};
+	struct span scheme = end > 0 ? arena_dup(&t->arena, span_first(hash, (size_t)end + 1))
+				     : arena_printf(&t->arena, "%s (the default scheme)", def);
+	if (!scheme_parse(e->password, def, e->password_noscheme, &t->arena, &parsed, &err))
+		driver_step(&t->report, STEP_BROKEN, "password", "%.*s, hidden: %s",
+		    SPAN_ARG(scheme), err.text);
+	else if (scheme_is_weak(&parsed, &weak) && !t->wc->allow_weak_schemes)
+		driver_step(&t->report, STEP_BROKEN, "password",
+		    "%.*s, hidden: %s is weak and refused without auth_allow_weak_schemes",
+		    SPAN_ARG(scheme), weak);
+	else
+		driver_step(&t->report, STEP_GOOD, "password", "%.*s, hidden", SPAN_ARG(scheme));
+}
+
 static void tell_fields(struct test *t, const struct job *job)
 {
 	const struct fields *fields = &job->answer.fields;
-	struct span hash = secret_reveal(job->ask.entry.password);
-	ssize_t end = hash.len > 0 && hash.ptr[0] == '{' ? span_find(hash, '}') : -1;
-	if (end > 0)
-		driver_step(&t->report, STEP_GOOD, "password", "{%.*s}, hidden",
-		    SPAN_ARG(span_first(span_skip(hash, 1), (size_t)end - 1)));
-	else if (hash.len > 0)
-		driver_step(&t->report, STEP_GOOD, "password", "%s (the default scheme), hidden",
-		    job->ask.entry.default_scheme != NULL ? job->ask.entry.default_scheme
-							  : "CRYPT");
+	if (secret_reveal(job->ask.entry.password).len > 0)
+		tell_password(t, &job->ask.entry);
 	for (size_t i = 0; i < fields->count; i++) {
 		const struct field *f = &fields->items[i];
 		bool hidden = is_hidden(f);

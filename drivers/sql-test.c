@@ -14,6 +14,7 @@ static const struct driver_advice advice[] = {
 	"access denied for the service account: check user= and password= in %s"},
     {"(1698)", STEP_BROKEN,
 	"access denied for the service account: check user= and password= in %s"},
+    {"(2002)", STEP_DOWN, "is the server running, and is host= in %s right?"},
     {"(1044)", STEP_BROKEN,
 	"the account may not use this database: GRANT it SELECT, or check dbname= in %s"},
     {"(1049)", STEP_BROKEN, "there is no such database: check dbname= in %s"},

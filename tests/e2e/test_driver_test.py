@@ -123,6 +123,18 @@ def test_sql_user(db):
     assert code == NO_USER and "there is no such user" in said
 
 
+@pytest.mark.parametrize("password, why", [
+    ("{NOSUCH}unsaid-Beryl3", "{NOSUCH}, hidden: Unknown scheme"),
+    ("{SHA256}unsaid-Beryl3", "{SHA256}, hidden: "),
+    ("{CRYPT}$1$unsaid$kImF6.9MAFQNHe23kq5vI/", "MD5-CRYPT is weak and refused without auth_allow_weak_schemes"),
+    ("unsaid-Beryl3", "SHA512-CRYPT (the default scheme), hidden"),
+])
+def test_a_password_that_lets_nobody_in(sqlite, password, why):
+    code, said = run(section("sql", sql_file(sqlite, "SELECT '%s' AS password" % password)), "-u", "tim", "sql")
+    assert why in said and said.count("unsaid") == 1, said  # in the query
+    assert code == (OK if "default" in why else CONFIG), said
+
+
 def test_sql_password(db):
     user = "tim@example.com"
     text = section("sql", sql_file(db))
