@@ -127,7 +127,7 @@ def test_sql_user(db):
     ("{NOSUCH}unsaid-Beryl3", "{NOSUCH}, hidden: Unknown scheme"),
     ("{SHA256}unsaid-Beryl3", "{SHA256}, hidden: "),
     ("{CRYPT}$1$unsaid$kImF6.9MAFQNHe23kq5vI/", "MD5-CRYPT is weak and refused without auth_allow_weak_schemes"),
-    ("unsaid-Beryl3", "SHA512-CRYPT (the default scheme), hidden"),
+    ("$6$unsaid$kImF6.9MAFQNHe23kq5vI", "SHA512-CRYPT (the default scheme), hidden"),
 ])
 def test_a_password_that_lets_nobody_in(sqlite, password, why):
     code, said = run(section("sql", sql_file(sqlite, "SELECT '%s' AS password" % password)), "-u", "tim", "sql")
