@@ -161,25 +161,28 @@ void ldap_pattern_put(const struct ldap_pattern *p, struct span value, struct bu
 	}
 }
 
+static bool eat(struct span *rest, struct span part)
+{
+	bool there = span_eq(span_first(*rest, part.len), part);
+	*rest = span_skip(*rest, part.len);
+	return there;
+}
+
 struct span ldap_pattern_value(const struct ldap_pattern *p, struct span filter)
 {
-	struct span value =
-	    p->count > 0 ? span_skip(filter, p->before.len + p->pieces[0].len) : SPAN_NULL;
-	ssize_t close = span_find(value, ')');
-	if (close < 0 || !is_plain(value = span_first(value, (size_t)close)))
+	if (p->count == 0 || !eat(&filter, p->before) || !eat(&filter, p->pieces[0]))
 		return SPAN_NULL;
-	struct buffer b = {0};
-	buffer_append(&b, p->before);
-	ldap_pattern_put(p, value, &b);
-	buffer_append(&b, p->after);
-	bool same = span_eq(buffer_span(&b), filter);
-	buffer_free(&b);
-	return same ? value : SPAN_NULL;
+	ssize_t close = span_find(filter, ')');
+	struct span value = span_first(filter, close > 0 ? (size_t)close : 0);
+	bool same = is_plain(value);
+	for (size_t i = 1; i < p->count; i++)
+		same = same && eat(&filter, value) && eat(&filter, p->pieces[i]);
+	return same && span_eq(filter, p->after) ? value : SPAN_NULL;
 }
 
 static struct span next_that_counts(struct span s, bool at_start)
 {
-	while (s.len > 0 && (strchr("- ", s.ptr[0]) != NULL || (at_start && s.ptr[0] == '0')))
+	while (s.len > 0 && (s.ptr[0] == '-' || s.ptr[0] == ' ' || (at_start && s.ptr[0] == '0')))
 		s = span_skip(s, 1);
 	return s;
 }
