@@ -333,12 +333,13 @@ static enum sql_result prepare_result(
 
 /*
  * Always as text: to MySQL the number 0 is equal to each text that is no
- * number, so a user named "0" would be everybody.
+ * number, so a user named "0" would be everybody. And of a length that
+ * varies: what has a fixed one loses blanks at its end in a UNION.
  */
 void sql_mysql_bind(MYSQL_BIND *b, struct span value)
 {
 	*b = (MYSQL_BIND){
-	    .buffer_type = MYSQL_TYPE_STRING,
+	    .buffer_type = MYSQL_TYPE_VAR_STRING,
 	    .buffer = (void *)(uintptr_t)value.ptr,
 	    .buffer_length = value.len,
 	};

@@ -21,6 +21,7 @@ PASSWORD_QUERY = "SELECT email AS user, concat(note, '{}') AS password FROM odd 
 QUERIES = {
     "columns": ("SELECT small, note, c10, day, amount FROM odd WHERE email = '%u'", True),
     "values": ("SELECT '/home/%d/%n' AS home, 5000 AS uid, '%u' AS a, NULL AS b FROM odd WHERE email = '%u'", True),
+    "blanks at an end": ("SELECT '%u ' AS home, cast('%n ' AS char) AS a, concat(note, ' ') AS b FROM odd WHERE email = '%u'", True),
     "no table": ("SELECT '/home/%d/%n' AS home", True),
     "end": ("SELECT note FROM odd WHERE email = '%u' ; ", True),
     "comment": ("SELECT note FROM odd WHERE email = '%u' -- so", True),
