@@ -215,6 +215,8 @@ static void compose(struct form_24 *f, bool passdb)
 	buffer_free(&out);
 	if (passdb && !form_24_has(f, "default_pass_scheme"))
 		form_24_set(f, "default_pass_scheme", SPAN_LIT("CRYPT"));
+	if (!passdb && !form_24_has(f, "iterate_query")) /* nor is there a default of that */
+		form_24_set(f, "iterate_query", SPAN_LIT(""));
 	if (!form_24_has(f, passdb ? "password_query" : "user_query"))
 		form_24_complain(f, NULL,
 		    passdb ? "passdb_sql_query is missing" : "userdb_sql_query is missing");

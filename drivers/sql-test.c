@@ -80,7 +80,7 @@ static bool log_in(struct driver_report *r, const struct sql_settings *set, cons
 
 static void show_query(struct driver_report *r, const char *name, const struct sql_query *q)
 {
-	if (q != NULL)
+	if (q != NULL && q->text[0] != '\0')
 		driver_step(r, STEP_GOOD, name, "%s", q->text);
 }
 

@@ -396,6 +396,8 @@ bool sql_list(void *state, const struct vars *vars, driver_emit *emit, void *ctx
 	struct sql_try t = {.pool = s->pool, .deadline = clock_ms() + NO_DEADLINE_MS};
 	enum sql_result r = SQL_LOST;
 	struct sql_conn *c;
+	if (s->set->queries[SQL_ITERATE]->text[0] == '\0')
+		return err_set(err, EX_CONFIG, "there is no query that lists the users");
 	/* as for a lookup; but once rows were taken there is no second attempt */
 	while (is_lost(r) && (c = sql_pool_take(&t, err)) != NULL) {
 		*err = (struct err){0};

@@ -559,6 +559,24 @@ def test_form_24(pair_24):
         assert secret not in server.logs()
 
 
+def test_form_24_has_no_default_queries():
+    """Not where that of 2.3 would do, either."""
+    db = sql.SQLite().init()
+    db.sql("ALTER TABLE users ADD COLUMN username text; ALTER TABLE users ADD COLUMN domain text;")
+    server = authserver.new(sql.settings_24(db) + "passdb sql {\n  query = SELECT password FROM users\n}\n"
+                            "userdb sql {\n  query = SELECT '/h' AS home\n}\n", listeners=[MASTER])
+    server.form_24 = True
+    server.start()
+    try:
+        with server.master() as m:
+            assert m.user("tim").get("home") == "/h"
+            assert m.list()[1].has("fail")
+        server.wait_log("there is no query that lists the users")
+    finally:
+        server.stop()
+        db.stop()
+
+
 def test_form_24_refused_when_loaded(sqlite):
     """Where a variable cannot be a value, whatever was done to it."""
     for query, why in (("SELECT password FROM %{user | lower}", "cannot be a value"),
