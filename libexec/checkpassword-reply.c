@@ -93,11 +93,25 @@ static int fill(void)
 	return (uid || put_id("userdb_uid", getuid())) && (gid || put_id("userdb_gid", getgid()));
 }
 
+/*
+ * Where the program has become the user, other processes of that user could
+ * trace it and write whatever reply they like; not one with a set-ID bit.
+ */
+static int is_safe(const char *orig_uid)
+{
+	return strtoul(orig_uid, NULL, 10) == getuid() || getenv("INSECURE_SETUID") != NULL ||
+	       getuid() != geteuid() || getgid() != getegid();
+}
+
 int main(void)
 {
-	const char *authorized = getenv("AUTHORIZED");
-	if (getenv("ORIG_UID") == NULL)
+	const char *authorized = getenv("AUTHORIZED"), *orig_uid = getenv("ORIG_UID");
+	if (orig_uid == NULL)
 		return complain(TEMPORARY, "ORIG_UID is not set: this is for authd to run");
+	if (!is_safe(orig_uid))
+		return complain(TEMPORARY,
+		    "the program has become another user, whose processes could change the reply: "
+		    "it is to set userdb_uid and userdb_gid instead, or INSECURE_SETUID");
 	if (authorized != NULL && strcmp(authorized, "2") != 0)
 		return complain(TEMPORARY, "the program does not support lookups (AUTHORIZED)");
 	if (!fill())

@@ -202,6 +202,27 @@ def test_checkpassword_hangs(check):
     assert result(check, "tim", "good") == "OK"
 
 
+def test_checkpassword_that_becomes_the_user():
+    """Other processes of that user could write the reply: refused, unless the program says that it is meant."""
+    path = os.path.join(proc.new_dir("c"), "program")
+    with open(path, "w") as f:
+        f.write("#!/usr/bin/python3\nimport os, sys\n"
+                "name = os.read(3, 512).split(b'\\0')[0]\n"
+                "os.environ.update({'INSECURE_SETUID': '1'} if name == b'meant' else {}, USER=name.decode())\n"
+                "if name != b'same':\n    os.setuid(65534)\n"
+                "os.execv(sys.argv[1], sys.argv[1:])\n")
+    os.chmod(path, 0o755)
+    server = authserver.Authd("passdb {\n  driver = checkpassword\n  args = %s\n  worker_user = root\n}\n" % path)
+    server.start()
+    try:
+        with server.client() as c:
+            assert [c.login(name, "x").get("code") for name in ("same", "meant", "other")] == [None, None, "temp_fail"]
+            assert c.login("meant", "x").cmd == "OK"
+        assert "INSECURE_SETUID" in server.logs()
+    finally:
+        server.stop()
+
+
 def test_checkpassword_args(tmp_path):
     path = tmp_path / "bad.conf"
     for args, want in (("", "program is missing"), ("bin/check", "no full path")):
