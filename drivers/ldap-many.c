@@ -37,7 +37,7 @@ static void make_queries(struct many *m)
 	}
 }
 
-static void search_together(struct many *m, const struct ldap_pattern *p, bool user)
+static void search_together(struct many *m, struct ldap_pattern *p, bool user)
 {
 	struct ldap_sought sought[ASK_MANY_MAX];
 	struct ldap_asking *whose[ASK_MANY_MAX];

@@ -187,12 +187,8 @@ static struct span next_that_counts(struct span s, bool at_start)
 	return s;
 }
 
-bool ldap_pattern_alike(struct span any, struct span value)
+bool ldap_pattern_nearly(struct span any, struct span value)
 {
-	for (size_t i = 0; i < any.len; i++) {
-		if ((unsigned char)any.ptr[i] < ' ' || (unsigned char)any.ptr[i] > '~')
-			return true;
-	}
 	any = next_that_counts(any, true);
 	value = next_that_counts(value, true);
 	while (any.len > 0 && value.len > 0 && tolower((unsigned char)any.ptr[0]) == value.ptr[0]) {
@@ -200,4 +196,32 @@ bool ldap_pattern_alike(struct span any, struct span value)
 		value = next_that_counts(span_skip(value, 1), false);
 	}
 	return any.len == 0 && value.len == 0;
+}
+
+bool ldap_pattern_alike(struct span any, struct span value)
+{
+	for (size_t i = 0; i < any.len; i++) {
+		if ((unsigned char)any.ptr[i] < ' ' || (unsigned char)any.ptr[i] > '~')
+			return true;
+	}
+	return ldap_pattern_nearly(any, value);
+}
+
+/* ---- names ---- */
+
+bool ldap_pattern_see(struct ldap_pattern *p, const char *attr)
+{
+	bool is_one = false;
+	for (size_t i = 0; p->names[i] != NULL; i++) {
+		if (strcasecmp(p->names[i], attr) != 0)
+			continue;
+		p->seen |= 1U << i;
+		is_one = true;
+	}
+	return is_one;
+}
+
+bool ldap_pattern_has_seen_all(const struct ldap_pattern *p)
+{
+	return p->seen == (1U << (p->count - 1)) - 1;
 }

@@ -19,6 +19,7 @@ struct ldap_pattern {
 	size_t count;		   /* of pieces; 0: the filter is none such */
 	const char *const *names;  /* of the attributes in it; NULL ends */
 	const char *const *attrs;  /* to ask for: what is wanted, and names */
+	unsigned seen;		   /* bits of names that some entry had, and showed */
 };
 
 /* What attrs a search of filter asks for; all of it lives in the arena. */
@@ -39,6 +40,11 @@ void ldap_pattern_put(const struct ldap_pattern *p, struct span value, struct bu
  * numbers), zeros in front (integers) or accents.
  */
 bool ldap_pattern_alike(struct span any, struct span value);
+/* The same, but for accents. */
+bool ldap_pattern_nearly(struct span any, struct span value);
+/* A name was seen; false: it is none of the names. */
+bool ldap_pattern_see(struct ldap_pattern *p, const char *attr);
+bool ldap_pattern_has_seen_all(const struct ldap_pattern *p);
 bool ldap_attr_is_among(const char *const *attrs, const char *attr); /* NULL ends */
 
 #endif

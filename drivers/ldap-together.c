@@ -4,7 +4,7 @@
  * fraction of two searches. Only what is certain is taken from its answer: an
  * entry with a value of the attribute that is the user's, letter by letter but
  * for case, while none of its values could be taken for somebody else's. Who
- * is not found is asked for alone, and everybody is when an entry is not
+ * is not found so is asked for alone, and everybody is when an entry is not
  * surely somebody's. Runs in: worker, in a lane.
  */
 #include "drivers/ldap-together.h"
@@ -19,7 +19,7 @@ static size_t choose(const struct ldap_pattern *p, struct ldap_sought *sought, s
 	size_t chosen = 0;
 	for (size_t i = 0; i < count; i++) {
 		struct ldap_sought *s = &sought[i];
-		s->found = s->twice = false;
+		s->found = s->unsure = false;
 		s->value = ldap_pattern_value(p, span_of(s->query->filter));
 		bool clear =
 		    s->value.ptr != NULL && strcmp(s->query->base, sought[0].query->base) == 0;
@@ -52,16 +52,6 @@ static const char *compose(
 
 /* ---- the answer ---- */
 
-/* One that was not asked for might be another name of the one that was searched. */
-static bool has_only(const struct ldap_entry *e, const char *const *attrs)
-{
-	for (size_t i = 0; i < e->count; i++) {
-		if (!ldap_attr_is_among(attrs, e->attrs[i].name))
-			return false;
-	}
-	return true;
-}
-
 /* Whose value this is; false: it might be that of one more. */
 static bool claim(struct span value, struct ldap_sought *sought, size_t count)
 {
@@ -77,47 +67,93 @@ static bool claim(struct span value, struct ldap_sought *sought, size_t count)
 	return true;
 }
 
-/* Gives the entry to everyone who seeks one of its values; false: it is nobody's. */
-static bool give(struct ldap_conn *c, const struct ldap_pattern *p, LDAPMessage *msg,
-    struct ldap_sought *sought, size_t count)
+/* The attribute might be one that was searched, under another name, or a subtype of it. */
+static void hint(struct span value, struct ldap_sought *sought, size_t count)
 {
-	bool good = true, somebodys = false;
-	for (size_t i = 0; i < count; i++)
-		sought[i].claims = false;
-	for (size_t i = 0; p->names[i] != NULL && good; i++) {
-		struct berval **values = ldap_get_values_len(c->ld, msg, p->names[i]);
-		for (size_t j = 0; values != NULL && values[j] != NULL && good; j++)
-			good =
-			    claim(span_make(values[j]->bv_val, values[j]->bv_len), sought, count);
-		ldap_value_free_len(values);
-	}
-	for (size_t i = 0; i < count && good; i++) {
+	for (size_t i = 0; i < count; i++) {
 		struct ldap_sought *s = &sought[i];
-		if (!s->claims)
-			continue;
-		good =
-		    ldap_search_entry(c, msg, s->arena, s->entry) && has_only(s->entry, p->attrs);
-		s->twice = s->found;
-		s->found = somebodys = true;
+		s->hinted |= s->value.ptr != NULL && ldap_pattern_nearly(value, s->value);
 	}
-	return good && somebodys;
 }
 
-/* Who was found twice hears of it when he is asked for alone. */
-static bool take(struct ldap_conn *c, const struct ldap_pattern *p, LDAPMessage *res,
+/* Whose values the entry has; false: it cannot be said. */
+static bool read_values(
+    struct ldap_pattern *p, const struct ldap_entry *e, struct ldap_sought *sought, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		sought[i].claims = sought[i].hinted = false;
+	for (size_t i = 0; i < e->count; i++) {
+		const struct ldap_values *values = &e->attrs[i].values;
+		bool searched = ldap_pattern_see(p, e->attrs[i].name);
+		if (!searched && !ldap_attr_is_among(p->attrs, e->attrs[i].name))
+			return false; /* asked for under another name, or a subtype */
+		for (size_t j = 0; j < values->count; j++) {
+			if (!searched)
+				hint(values->items[j], sought, count);
+			else if (!claim(values->items[j], sought, count))
+				return false;
+		}
+	}
+	return true;
+}
+
+/*
+ * One user's values are why the entry came. Of two users' values one might be
+ * why, and the others differ in case that counts, or cannot be searched.
+ */
+static bool has_one_claim(const struct ldap_sought *sought, size_t count, bool *any)
+{
+	const struct ldap_sought *first = NULL;
+	bool one = true;
+	for (size_t i = 0; i < count; i++) {
+		if (!sought[i].claims)
+			continue;
+		one = one && (first == NULL || span_eq(first->value, sought[i].value));
+		first = &sought[i];
+	}
+	*any = first != NULL;
+	return one;
+}
+
+/* Gives the entry to everyone who seeks one of its values; false: it is nobody's. */
+static bool give(struct ldap_conn *c, struct ldap_pattern *p, LDAPMessage *msg, struct arena *a,
+    struct ldap_sought *sought, size_t count)
+{
+	struct ldap_entry e;
+	bool any;
+	if (!ldap_search_entry(c, msg, a, &e) || !read_values(p, &e, sought, count))
+		return false;
+	bool one = has_one_claim(sought, count, &any);
+	for (size_t i = 0; i < count; i++) {
+		struct ldap_sought *s = &sought[i];
+		if (!s->claims && !s->hinted)
+			continue;
+		s->unsure = s->unsure || s->found || !one || !s->claims;
+		s->found = true;
+		if (!s->unsure && !ldap_search_entry(c, msg, s->arena, s->entry))
+			return false;
+	}
+	return any;
+}
+
+/* Who was found twice, say, hears of it when he is asked for alone. */
+static bool take(struct ldap_conn *c, struct ldap_pattern *p, LDAPMessage *res, struct arena *a,
     struct ldap_sought *sought, size_t count)
 {
 	bool good = ldap_conn_code(c, res, NULL, NULL, NULL) == LDAP_SUCCESS;
 	LDAPMessage *msg = ldap_first_entry(c->ld, res);
+	bool any = msg != NULL;
 	for (; msg != NULL && good; msg = ldap_next_entry(c->ld, msg))
-		good = give(c, p, msg, sought, count);
+		good = give(c, p, msg, a, sought, count);
+	/* an attribute that is never shown might be why one more entry is somebody's */
+	good = good && (!any || ldap_pattern_has_seen_all(p));
 	for (size_t i = 0; i < count; i++)
-		sought[i].found = sought[i].found && good && !sought[i].twice;
+		sought[i].found = sought[i].found && good && !sought[i].unsure;
 	return good;
 }
 
-bool ldap_search_together(struct ldap_conn *c, const struct ldap_pattern *p,
-    struct ldap_sought *sought, size_t count, int64_t deadline_ms)
+bool ldap_search_together(struct ldap_conn *c, struct ldap_pattern *p, struct ldap_sought *sought,
+    size_t count, int64_t deadline_ms)
 {
 	struct arena a = {0};
 	struct err ignored = {0};
@@ -135,7 +171,7 @@ bool ldap_search_together(struct ldap_conn *c, const struct ldap_pattern *p,
 		};
 		if (ldap_search_send(c, &q, &msgid, &ignored) == CALL_DONE &&
 		    ldap_conn_wait(c, msgid, true, deadline_ms, &res, &ignored) == CALL_DONE)
-			good = take(c, p, res, sought, count);
+			good = take(c, p, res, &a, sought, count);
 	}
 	ldap_msgfree(res);
 	arena_free(&a);

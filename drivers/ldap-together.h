@@ -14,11 +14,11 @@ struct ldap_sought {
 	struct ldap_entry *entry;	/* out, when found */
 	bool found;			/* out; false: nothing is known, ask for this one alone */
 	struct span value;
-	bool twice, claims;
+	bool unsure, claims, hinted;
 };
 
 /* false: the answer could not be told apart, and it is not worth trying soon again. */
-bool ldap_search_together(struct ldap_conn *c, const struct ldap_pattern *p,
-    struct ldap_sought *sought, size_t count, int64_t deadline_ms);
+bool ldap_search_together(struct ldap_conn *c, struct ldap_pattern *p, struct ldap_sought *sought,
+    size_t count, int64_t deadline_ms);
 
 #endif

@@ -72,6 +72,13 @@ def people():
     out.append(person("phone", 6010, telephoneNumber="05-03"))
     out.append(person("phones", 6011, telephoneNumber=["050-99", "05 01"]))
     out.append(person("other", 6012, mail=["other@example.net", "u9"]))
+    out.append(person("case", 6013, labeledURI=["Exact", "label"]))
+    out.append(person("fax", 6014, facsimileTelephoneNumber="123"))
+    out.append(person("first", 6015, mail="first@example.net", cn=["first", "second"], sn="first", employeeNumber="second", title="second"))
+    out.append(person("second", 6016, cn="2nd", sn="2nd", mail=["second@example.net", "secondmail"]))
+    out.append(person("secondmail", 6017, mail="3rd@example.net"))
+    out.append(person("de", 6018, cn="german").replace("\nsn:", "\ncn;lang-de: choice\nsn:", 1))
+    out.append(person("choice", 6019))
     return "".join(out)
 
 
@@ -176,6 +183,33 @@ def test_alike(slapd, kind):
         for name in names:
             assert alone(server, name)[0] == ("FAIL" if name == twice or (twice, name) == ("050-3", "05-03") else
                                               "NOTFOUND" if name.startswith("nobody") else "USER")
+    finally:
+        server.stop()
+
+
+# (filter, what is read besides, who is asked for with whom, and what he is told alone): from the entry of the one who is found
+# with him it cannot be seen that it is his, too, or that it is not
+UNSEEN = {
+    "case that counts": ("(labeledURI=%u)", "", ["label", "exact"], "exact", "NOTFOUND"),
+    "a value that nobody can search by": ("(|(uid=%u)(facsimileTelephoneNumber=%u))", "", ["fax", "123"], "123", "NOTFOUND"),
+    "an attribute that cannot be read": ("(|(uid=%u)(employeeNumber=%u))", "", ["first", "second"], "second", "FAIL"),
+    "another name of the attribute": ("(|(userid=%u)(mail=%u))", "uid=x", ["3rd@example.net", "secondmail"], "secondmail", "FAIL"),
+    "a subtype": ("(|(uid=%u)(name=%u))", "sn=x,title=y", ["first", "second"], "second", "FAIL"),
+    "an option": ("(|(uid=%u)(cn=%u))", "cn;lang-de=x", ["german", "choice"], "choice", "FAIL"),
+}
+
+
+@pytest.mark.parametrize("kind", UNSEEN)
+def test_what_cannot_be_seen(slapd, kind):
+    text, more, names, other, told = UNSEEN[kind]
+    server = broker(slapd, user_filter=text, user_attrs=USER_ATTRS + "," + more)
+    server.start()
+    try:
+        want = {name: alone(server, name) for name in names}
+        assert want[other][0] == told and [want[name][0] for name in names if name != other] == ["USER"]
+        for _ in range(3):
+            for name, got in burst(server, names):
+                assert got == want[name], name
     finally:
         server.stop()
 

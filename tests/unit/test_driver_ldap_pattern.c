@@ -157,6 +157,30 @@ static void test_alike(void **state)
 	}
 }
 
+/* Of what is only read nobody's is all that has an accent. */
+static void test_nearly(void **state)
+{
+	(void)state;
+	assert_true(ldap_pattern_nearly(SPAN_LIT(" A-b"), SPAN_LIT("ab")));
+	assert_true(ldap_pattern_nearly(SPAN_LIT("007"), SPAN_LIT("7")));
+	assert_false(ldap_pattern_nearly(SPAN_LIT("\xc3\xa9"), SPAN_LIT("e")));
+	assert_false(ldap_pattern_nearly(SPAN_LIT("abc"), SPAN_LIT("ab")));
+}
+
+static void test_seen(void **state)
+{
+	(void)state;
+	static const char *const attrs[] = {"home", NULL};
+	struct ldap_pattern p = pattern_of("(|(uid=%u)(mail=%u)(UID=%u))", attrs);
+	assert_false(ldap_pattern_see(&p, "home"));
+	assert_true(ldap_pattern_see(&p, "Uid"));
+	assert_false(ldap_pattern_has_seen_all(&p));
+	assert_false(ldap_pattern_see(&p, "mail;lang-de"));
+	assert_false(ldap_pattern_has_seen_all(&p));
+	assert_true(ldap_pattern_see(&p, "mail"));
+	assert_true(ldap_pattern_has_seen_all(&p));
+}
+
 static int end(void **state)
 {
 	(void)state;
@@ -172,6 +196,8 @@ int main(void)
 	    cmocka_unit_test(test_the_attribute_is_asked_for_once),
 	    cmocka_unit_test(test_value),
 	    cmocka_unit_test(test_alike),
+	    cmocka_unit_test(test_nearly),
+	    cmocka_unit_test(test_seen),
 	};
 	return cmocka_run_group_tests(tests, NULL, end);
 }
