@@ -18,8 +18,6 @@
 #include "base/wheel.h"
 #include "drivers/sql-mysql.h"
 
-enum { ROW_MAX = 16 << 20 };
-
 /* ---- waiting ---- */
 
 /* What the library waits for, until it is there or the time is over. */
@@ -174,7 +172,7 @@ static void set_options(MYSQL *my, const struct sql_connect *to)
 	unsigned connect = (unsigned)(to->connect_timeout / 1000);
 	unsigned reading = (unsigned)(to->read_timeout / 1000);
 	unsigned writing = (unsigned)(to->write_timeout / 1000), off = 0;
-	unsigned long packet = ROW_MAX;
+	unsigned long packet = SQL_ROW_MAX;
 	const char *group = to->option_group != NULL ? to->option_group : "client";
 	mysql_options(my, MYSQL_OPT_NONBLOCK, 0);
 	mysql_options(my, MYSQL_OPT_CONNECT_TIMEOUT, &connect);
@@ -443,7 +441,7 @@ enum sql_result sql_mysql_fetch(struct mysql_conn *c, struct err *err)
 	if (r == SQL_LOST) /* the library does not say which of these */
 		err_set(err, EX_TEMPFAIL,
 		    "mysql %s: the connection broke off, or a row has more than %d bytes", c->host,
-		    ROW_MAX);
+		    SQL_ROW_MAX);
 	return r;
 }
 

@@ -36,6 +36,7 @@ struct conn {
 	struct statement slots[SQL_SLOTS];
 	PGresult *row;	  /* the first, which execute() has waited for */
 	bool at_end;	  /* no result is under way */
+	bool too_big;	  /* it has seen a row without measure */
 	uint64_t changed; /* rows, by the last statement */
 };
 
@@ -340,6 +341,18 @@ static enum sql_result conn_execute(void *handle, const struct sql_query *q,
 
 /* ---- rows ---- */
 
+/* libpq holds as much as the server sends; then its connection is better closed than kept. */
+static bool is_in_measure(struct conn *c, const PGresult *r, struct err *err)
+{
+	size_t bytes = 0;
+	for (int i = 0; i < PQnfields(r) && PQntuples(r) > 0; i++)
+		bytes += (size_t)PQgetlength(r, 0, i);
+	c->too_big = c->too_big || bytes > SQL_ROW_MAX;
+	return bytes <= SQL_ROW_MAX ||
+	       err_set(err, EX_TEMPFAIL, "pgsql %s: a row has more than %d bytes", c->host,
+		   SQL_ROW_MAX);
+}
+
 /* The first row of a result. */
 static void take_row(const PGresult *r, struct arena *a, struct sql_row *row)
 {
@@ -368,9 +381,11 @@ static enum sql_result conn_next(
 	if (r == NULL && !ok)
 		return lost(c, err);
 	if (r != NULL && PQresultStatus(r) == PGRES_SINGLE_TUPLE) {
-		take_row(r, a, row);
+		bool good = is_in_measure(c, r, err);
+		if (good)
+			take_row(r, a, row);
 		PQclear(r);
-		return SQL_ROW;
+		return good ? SQL_ROW : SQL_UNFIT;
 	}
 	enum sql_result result = SQL_END;
 	if (r != NULL)
@@ -413,7 +428,10 @@ static bool take_item(struct conn *c, struct sql_item *item, bool *good)
 	while ((r = next_result(c, &ok)) != NULL) {
 		ExecStatusType status = PQresultStatus(r);
 		unsigned rows = (unsigned)PQntuples(r);
-		if (rows > 0 && item->rows == 0)
+		struct err ignored = {0}; /* it will be asked alone */
+		if (!is_in_measure(c, r, &ignored))
+			*good = false;
+		else if (rows > 0 && item->rows == 0)
 			take_row(r, item->arena, &item->row);
 		item->rows += rows;
 		/* libpq does not always leave the mode of single rows */
@@ -475,7 +493,7 @@ static bool conn_finish(void *handle)
 	PQclear(c->row);
 	c->row = NULL;
 	/* the rest could be millions of rows */
-	return c->at_end;
+	return c->at_end && !c->too_big;
 }
 
 static void describe(const struct sql_connect *to, const char *host, struct sql_target *t)

@@ -115,6 +115,16 @@ struct lookup {
 	struct sql_password passwords[ROWS_MAX];
 };
 
+static bool is_in_measure(const struct sql_row *row, struct err *err)
+{
+	size_t bytes = 0;
+	for (size_t i = 0; i < row->count; i++)
+		bytes += row->names[i].len + row->values[i].len + 16;
+	return (bytes <= SQL_ROW_MAX && row->count <= SQL_COLUMNS_MAX) ||
+	       err_set(err, EX_TEMPFAIL, "a row has more than %d bytes, or %d columns", SQL_ROW_MAX,
+		   SQL_COLUMNS_MAX);
+}
+
 static bool take_row(struct lookup *l, const struct sql_row *row)
 {
 	const struct sql_settings *set = l->sql->set;
@@ -124,6 +134,8 @@ static bool take_row(struct lookup *l, const struct sql_row *row)
 		return true; /* the first counts, as in Dovecot */
 	if (l->rows > 0 && !set->multiple_passwords)
 		return err_set(&q->err, EX_CONFIG, "password_query returned multiple matches");
+	if (!is_in_measure(row, &q->err))
+		return false;
 	if (l->rows == ROWS_MAX)
 		return err_set(
 		    &q->err, EX_CONFIG, "password_query returned more than %d passwords", ROWS_MAX);

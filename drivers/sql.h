@@ -107,6 +107,9 @@ enum sql_result {
 	SQL_NO_VALUE /* a parameter that no column can hold: nothing matches it */
 };
 
+/* What a row may have in all, so that it is an answer which reaches the front. */
+enum { SQL_ROW_MAX = 15 << 20, SQL_COLUMNS_MAX = 900 };
+
 struct sql_row {
 	size_t count;
 	const struct span *names;
