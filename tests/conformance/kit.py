@@ -108,6 +108,7 @@ class Adapter:
     cannot = {}  # {a word of FEATURES: why}
     twice = b"last"  # which of a field's two values counts: b"first" or b"last"
     double = "refused"  # what two entries of a name are: "refused", or b"..." the password that counts
+    double_lookup = "FAIL"  # "refused" and a lookup for the userdb: "USER" where the first entry does
     names_max = 1024
     password_max = 1024
     bad_in_names = b""  # bytes that no name of the backend can have

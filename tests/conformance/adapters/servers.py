@@ -132,6 +132,7 @@ class OAuth2(Adapter):
 class Sql(Adapter):
     driver = "sql"
     args = "@dir@/sql.conf.ext"
+    double_lookup = "USER"  # as in Dovecot, where a query over several tables may well give more rows
     bad_in_names = b"\0"
     utf8_only = True
     create = ("CREATE TABLE people (name varchar(1500), password varchar(250), uid int, gid int,"
