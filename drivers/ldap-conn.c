@@ -237,9 +237,26 @@ static void no_more(LDAP *ld UNUSED, Sockbuf *sb UNUSED, struct ldap_conncb *ctx
 
 /* ---- opening ---- */
 
+/* What is not set is as ldap.conf(5) has it: a handle begins without the TLS part of that. */
 static int set_string(LDAP *ld, int option, const char *value)
 {
-	return value[0] != '\0' ? ldap_set_option(ld, option, value) : LDAP_OPT_SUCCESS;
+	char *own = NULL;
+	if (value[0] == '\0' && ldap_get_option(NULL, option, &own) == LDAP_OPT_SUCCESS)
+		value = own != NULL ? own : "";
+	int rc = value[0] != '\0' ? ldap_set_option(ld, option, value) : LDAP_OPT_SUCCESS;
+	ldap_memfree(own);
+	return rc;
+}
+
+static int set_authorities(LDAP *ld, const struct ldap_settings *s)
+{
+	bool ours = s->tls_ca_cert_file[0] != '\0' || s->tls_ca_cert_dir[0] != '\0';
+	int rc = LDAP_OPT_SUCCESS;
+	if (!ours || s->tls_ca_cert_file[0] != '\0')
+		rc |= set_string(ld, LDAP_OPT_X_TLS_CACERTFILE, s->tls_ca_cert_file);
+	if (!ours || s->tls_ca_cert_dir[0] != '\0')
+		rc |= set_string(ld, LDAP_OPT_X_TLS_CACERTDIR, s->tls_ca_cert_dir);
+	return rc;
 }
 
 static int set_tls(LDAP *ld, const struct ldap_settings *s)
@@ -247,8 +264,7 @@ static int set_tls(LDAP *ld, const struct ldap_settings *s)
 	static const int require[] = {LDAP_OPT_X_TLS_NEVER, LDAP_OPT_X_TLS_HARD,
 	    LDAP_OPT_X_TLS_DEMAND, LDAP_OPT_X_TLS_ALLOW, LDAP_OPT_X_TLS_TRY};
 	const int client = 0;
-	int rc = set_string(ld, LDAP_OPT_X_TLS_CACERTFILE, s->tls_ca_cert_file);
-	rc |= set_string(ld, LDAP_OPT_X_TLS_CACERTDIR, s->tls_ca_cert_dir);
+	int rc = set_authorities(ld, s);
 	rc |= set_string(ld, LDAP_OPT_X_TLS_CERTFILE, s->tls_cert_file);
 	rc |= set_string(ld, LDAP_OPT_X_TLS_KEYFILE, s->tls_key_file);
 	rc |= set_string(ld, LDAP_OPT_X_TLS_CIPHER_SUITE, s->tls_cipher_suite);
@@ -292,7 +308,8 @@ static enum ldap_call connect_step(
 	struct timeval tv = timeval_of(ms > 1 ? ms : 1);
 	if (set_options(c->ld, c->set) != LDAP_OPT_SUCCESS)
 		return ldap_conn_lost(c, true, err, "the connection's options cannot be set");
-	if (set_tls(c->ld, c->set) != LDAP_OPT_SUCCESS)
+	bool tls = c->set->tls || strncmp(ldap_conn_uri(c), "ldaps://", 8) == 0;
+	if (tls && set_tls(c->ld, c->set) != LDAP_OPT_SUCCESS)
 		return ldap_conn_lost(c, true, err,
 		    "TLS cannot be set up: are tls_ca_cert_file and the other tls_ files "
 		    "readable?");

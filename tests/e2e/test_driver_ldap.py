@@ -297,6 +297,25 @@ def test_tls_is_verified(slapd, authority, way):
         assert b.result("alice", GOOD["alice"]) == OK
 
 
+def test_tls_as_ldap_conf_has_it(slapd, authority):
+    """What the settings leave open is libldap's to say, in ldap.conf(5) or the file that takes its place."""
+    rc = os.path.join(proc.new_dir("rc"), "ldaprc")
+    with open(rc, "w") as f:
+        f.write("TLS_CACERT %s\n" % authority.cert)
+    uris = "ldaps://127.0.0.1:%d" % slapd.tls_port
+    with Broker(**standard(slapd, uris=uris, ldaprc_path=rc)) as broker:
+        assert broker.result("alice", GOOD["alice"]) == OK, broker.server.logs()
+        assert broker.result("alice", WRONG) == MISMATCH
+    other = ldap.Authority(proc.new_dir("ca"), "other")
+    with Broker(**standard(slapd, uris=uris, ldaprc_path=rc, tls_ca_cert_file=other.cert)) as broker:
+        assert broker.result("alice", GOOD["alice"]) == TEMPFAIL
+
+
+def test_tls_settings_count_for_tls_only(slapd):
+    with Broker(**standard(slapd, tls_ca_cert_file="/no/such/file", tls_cipher_suite="HIGH")) as broker:
+        assert broker.result("alice", GOOD["alice"]) == OK, broker.server.logs()
+
+
 def test_starttls_is_never_left_out(small, authority):
     with Broker(**standard(small, tls="yes", tls_ca_cert_file=authority.cert)) as broker:
         assert broker.result("alice", GOOD["alice"]) == TEMPFAIL
