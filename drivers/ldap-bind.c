@@ -144,7 +144,8 @@ static int policy_error(struct ldap_conn *c, LDAPControl **controls)
 	return error == PP_noError ? -1 : (int)error;
 }
 
-static enum verdict judge(int code, int policy, const char *text, struct err *err)
+/* own: the name is of auth_bind_userdn, so that the server may not take any such name */
+static enum verdict judge(int code, int policy, const char *text, bool own, struct err *err)
 {
 	if (code == LDAP_SUCCESS)
 		return VERDICT_OK;
@@ -158,7 +159,7 @@ static enum verdict judge(int code, int policy, const char *text, struct err *er
 	}
 	if (code == LDAP_INVALID_CREDENTIALS)
 		return by_words(text, VERDICT_MISMATCH, err);
-	if (code == LDAP_NO_SUCH_OBJECT || code == LDAP_INVALID_DN_SYNTAX)
+	if (code == LDAP_NO_SUCH_OBJECT || (code == LDAP_INVALID_DN_SYNTAX && !own))
 		return VERDICT_UNKNOWN_USER;
 	if (code == LDAP_CONSTRAINT_VIOLATION || code == LDAP_UNWILLING_TO_PERFORM)
 		return by_words(text, VERDICT_INTERNAL, err);
@@ -195,7 +196,8 @@ enum ldap_call ldap_bind_take(struct ldap_conn *c, const char *dn, int msgid, in
 		return ldap_conn_lost(
 		    c, true, err, "bind as a user: %s: %s", ldap_err2string(code), text);
 	}
-	*verdict = judge(code, policy_error(c, controls), text, err);
+	bool own = template_text(c->set->auth_bind_userdn)[0] != '\0' && !c->set->userdn_is_dn;
+	*verdict = judge(code, policy_error(c, controls), text, own, err);
 	ldap_controls_free(controls);
 	if (*verdict == VERDICT_INTERNAL)
 		err_set(err, EX_TEMPFAIL, "%s: bind as %s: %s%s%s", ldap_conn_uri(c), dn,

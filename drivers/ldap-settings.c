@@ -25,7 +25,8 @@ static const struct setting rows[] = {
 	"Whether passwords are verified by binding to the server as the user; otherwise the hash "
 	"is fetched and compared here."),
     ROW(auth_bind_userdn, TEMPLATE, "",
-	"With auth_bind: the user's DN, so that it need not be searched. No pass_attrs then."),
+	"With auth_bind: the user's DN, or another name that the server binds (Active Directory: "
+	"%u@domain), so that it need not be searched. No pass_attrs then."),
     ROW(tls, BOOL, "no", "Whether ldap:// connections are encrypted with StartTLS."),
     ROW(sasl_bind, BOOL, "no", "Whether dn is bound with SASL."),
     ROW(sasl_mech, STRING, "", "The SASL mechanism, EXTERNAL or DIGEST-MD5 for example."),
@@ -143,6 +144,13 @@ static void check_filter(struct checking *c, const char *row, const struct templ
 		    &c->to, row, "\"%s\" is no filter, as (uid=%%u) is one", template_text(t));
 }
 
+static bool makes_dn(struct checking *c, const struct template *t)
+{
+	static const struct vars none;
+	struct span text = template_expand(t, &none, c->to.arena, stand_in, NULL, NULL);
+	return text.ptr == NULL || span_find(text, '=') >= 0;
+}
+
 static void read_attrs(struct checking *c, const char *row, const char *text, const char *skip,
     struct ldap_attrs **out)
 {
@@ -177,6 +185,7 @@ static void check(void *settings, struct arena *a, driver_complain *complain, vo
 	check_filter(&c, "user_filter", s->user_filter);
 	check_filter(&c, "pass_filter", s->pass_filter);
 	check_filter(&c, "iterate_filter", s->iterate_filter);
+	s->userdn_is_dn = makes_dn(&c, s->auth_bind_userdn);
 	read_attrs(&c, "user_attrs", s->user_attrs, NULL, &s->user);
 	read_attrs(&c, "pass_attrs", s->pass_attrs, s->auth_bind ? "password" : NULL, &s->pass);
 	read_attrs(&c, "iterate_attrs", s->iterate_attrs, NULL, &s->iterate);

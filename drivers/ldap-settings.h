@@ -38,6 +38,9 @@ struct ldap_settings {
 	const char **servers; /* URIs */
 	size_t server_count;
 	struct ldap_attrs *user, *pass, *iterate;
+	/* auth_bind_userdn makes DNs; else what Active Directory takes, user@domain or DOMAIN\user
+	 */
+	bool userdn_is_dn;
 };
 
 /* ldap-24.c */

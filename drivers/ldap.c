@@ -88,9 +88,9 @@ bool ldap_asking_query(struct ldap_asking *k, enum verdict *v)
 	const struct ldap_settings *set = k->s->set;
 	bool user = k->q->kind == ASK_USERDB;
 	const struct template *filter = user ? set->user_filter : set->pass_filter;
-	*v = VERDICT_NO_SCHEME;
-	if (!user && has_userdn(set))
-		return false;
+	*v = VERDICT_INTERNAL;
+	if (k->q->kind == ASK_VERIFY && has_userdn(set))
+		return false; /* nothing to search for */
 	k->query = (struct ldap_query){
 	    .base = expand(k, set->base, ldap_escape_dn, v),
 	    .filter = expand(k, filter, ldap_escape_filter, v),
@@ -270,7 +270,7 @@ static void *ldap_open_state(const void *settings, struct err *err)
 {
 	const struct ldap_settings *set = settings;
 	if (!check_dn("base", set->base, err) ||
-	    !check_dn("auth_bind_userdn", set->auth_bind_userdn, err))
+	    (set->userdn_is_dn && !check_dn("auth_bind_userdn", set->auth_bind_userdn, err)))
 		return NULL;
 	struct ldap_state *s = mem_alloc(sizeof(*s));
 	s->set = set;

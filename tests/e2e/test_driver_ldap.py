@@ -125,6 +125,29 @@ def test_auth_bind_knows_users_but_not_their_passwords(binding):
         assert m.user("alice").get("home") == "/srv/mail/0"
 
 
+def test_auth_bind_userdn_is_searched_for_in_lookups(slapd):
+    """A userdb static asks whether the user exists, for LMTP; binding needs his password."""
+    userdn = "uid=%u,ou=people," + ldap.BASE
+    with Broker("userdb {\n  driver = static\n  args = uid=5000 gid=5000 home=/srv/%u\n}\n", userdb=False,
+                **standard(slapd, auth_bind="yes", auth_bind_userdn=userdn)) as broker:
+        assert broker.result("alice", GOOD["alice"]) == OK
+        assert broker.result("alice", WRONG) == MISMATCH
+        assert broker.user("alice").get("home") == "/srv/alice"
+        assert broker.user("nobody").cmd == "NOTFOUND"
+
+
+def test_auth_bind_userdn_that_is_no_dn(slapd):
+    """Active Directory binds user@domain. OpenLDAP does not, which is nobody's wrong password."""
+    name = "alice@example.org"
+    with ldap.Endless(ldap.Endless.ENTRY) as anyone:
+        uris = "ldap://127.0.0.1:%d" % anyone.port
+        with Broker(**standard(slapd, uris=uris, auth_bind="yes", auth_bind_userdn="%u")) as broker:
+            assert broker.result(name, GOOD["alice"]) == OK
+    with Broker(**standard(slapd, auth_bind="yes", auth_bind_userdn="%u@example.org")) as broker:
+        assert broker.result("alice", GOOD["alice"]) == TEMPFAIL
+        broker.server.wait_log("bind as alice@example.org: Invalid DN syntax")
+
+
 def test_password_policy(small):
     """An account that is locked, or a password that is too old, is no wrong password."""
     with Broker(**standard(small, auth_bind="yes")) as broker:

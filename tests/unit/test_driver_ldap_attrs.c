@@ -269,6 +269,10 @@ static void test_settings(void **state)
 	assert_int_equal(s->scope, SCOPE_BASE);
 	assert_int_equal(s->deref, DEREF_ALWAYS);
 	check_names(&s->pass->sources[0], "uid");
+	s = load("uris = ldap://a\nauth_bind_userdn = uid=%u,dc=x\n", &err);
+	assert_true(s != NULL && s->userdn_is_dn);
+	s = load("uris = ldap://a\nauth_bind_userdn = %{if;%d;eq;a=b;%u;%u@x}\n", &err);
+	assert_true(s != NULL && !s->userdn_is_dn);
 }
 
 static void test_settings_errors(void **state)
