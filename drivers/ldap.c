@@ -337,9 +337,35 @@ struct lister {
 	void *ctx;
 };
 
+/*
+ * Of an attribute that is the name as it stands each value is one: aliases are
+ * users, too. *any: there was one. false: stop.
+ */
+static bool emit_names(const struct lister *l, const struct ldap_entry *entry, bool *any)
+{
+	for (size_t i = 0; i < l->k.attrs->count; i++) {
+		const struct ldap_attr *a = &l->k.attrs->items[i];
+		if (a->attr == NULL || a->field == NULL || a->value != NULL ||
+		    strcmp(template_text(a->field), "user") != 0)
+			continue;
+		struct ldap_values names = ldap_entry_values(entry, a->attr);
+		for (size_t n = 0; n < names.count; n++) {
+			*any = *any || names.items[n].len > 0;
+			if (names.items[n].len > 0 && !l->emit(l->ctx, names.items[n]))
+				return false;
+		}
+	}
+	return true;
+}
+
 static bool list_entry(void *ctx, const struct ldap_entry *entry)
 {
 	struct lister *l = ctx;
+	bool any = false;
+	if (!emit_names(l, entry, &any))
+		return false;
+	if (any)
+		return true;
 	const struct ldap_reader reader = reader_of(&l->k);
 	struct question *q = l->k.q;
 	q->entry.fields = fields_in(q->arena);

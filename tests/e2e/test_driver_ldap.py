@@ -287,6 +287,13 @@ def test_listing_pages_and_wildcards(compare):
         assert sorted(names) == ["list%05d" % i for i in range(10)]
 
 
+def test_each_value_of_a_name_is_listed(slapd):
+    with Broker(**standard(slapd, iterate_attrs="mail=user, uid=user", iterate_filter="(uid=alice)")) as broker:
+        with broker.server.master() as m:
+            names, done = m.list()
+    assert sorted(names) == ["0@example.net", "0@example.org", "alice"] and not done.has("fail")
+
+
 def test_a_list_that_is_cut_is_no_list(small):
     with Broker(**standard(small)) as broker:
         with broker.server.master() as m:
