@@ -21,6 +21,8 @@
 struct pam_state {
 	const struct pam_settings *set;
 	unsigned asked;
+	uid_t uid; /* whose process it is: root's */
+	gid_t gid;
 	pam_handle_t *kept; /* never used: with it the modules stay loaded from login to login */
 };
 
@@ -248,6 +250,12 @@ static bool has_nul(struct span s)
 	return span_find(s, '\0') >= 0;
 }
 
+/* A module that gave the rights of the process up took them from all logins after this one. */
+static bool lost_rights(const struct pam_state *s)
+{
+	return getuid() != s->uid || geteuid() != s->uid || getegid() != s->gid;
+}
+
 static enum verdict pam_ask(void *state, struct question *q)
 {
 	struct pam_state *s = state;
@@ -286,6 +294,11 @@ static enum verdict pam_ask(void *state, struct question *q)
 	int ended = pam_end(at.pamh, code);
 	if (ended != PAM_SUCCESS)
 		log_warning("pam for %s: pam_end() failed: error %d", name_for_log(&at), ended);
+	if (lost_rights(s)) {
+		log_warning("pam for %s: a module has changed whose process this is; it ends",
+		    name_for_log(&at));
+		q->retire = true;
+	}
 	return v;
 }
 
@@ -293,6 +306,8 @@ static void *pam_open(const void *settings, struct err *err UNUSED)
 {
 	struct pam_state *s = mem_alloc(sizeof(*s));
 	s->set = settings;
+	s->uid = geteuid();
+	s->gid = getegid();
 	if (s->set->name[0] != '\0')
 		warn_of_other(s->set->name);
 	return s;

@@ -233,6 +233,17 @@ def test_max_requests(real_pam, start_server):
     assert "asked again" not in server.logs()
 
 
+def test_a_module_that_gives_root_up_costs_no_other_login(real_pam, start_server):
+    server = start_server(text=passdb(real_pam.service("unroot"), "worker_count = 2"))
+    before = server.pids("worker pam")
+    with server.client() as c:
+        for _ in range(4):
+            assert c.login("unroot", "good").cmd == "OK"
+    proc.wait_for("new workers", lambda: len(server.pids("worker pam")) == 2 and
+                  owners(server.pids("worker pam")) == {0})
+    assert server.pids("worker pam") != before and "has changed whose process this is" in server.logs()
+
+
 def test_module_that_is_missing(real_pam, start_server):
     text = passdb(real_pam.service("broken", "auth required pam_not_there_at_all.so\n"))
     server = start_server(text=text)

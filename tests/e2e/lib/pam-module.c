@@ -76,6 +76,8 @@ EXPORT int pam_sm_authenticate(pam_handle_t *h, int flags, int argc, const char 
 		exit(0);
 	if (strcmp(user, "slow") == 0)
 		sleep(1);
+	if (strcmp(user, "unroot") == 0 && setuid(65534) != 0)
+		return PAM_SYSTEM_ERR;
 	if (strcmp(user, "leak") == 0)
 		leak();
 	if (strcmp(user, "talk") == 0)
