@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "drivers/driver.h"
 #include "drivers/pam-codes.h"
+#include "drivers/report.h"
 
 struct pam_state {
 	const struct pam_settings *set;
@@ -38,18 +39,39 @@ struct attempt {
 
 /* Without a file of its own PAM takes "other", which refuses everybody and looks like a mismatch.
  */
-static void warn_of_other(const char *service)
+static bool find_service(const char *service, char *path, size_t size)
 {
 	static const char *const places[] = {"/etc/pam.d", "/usr/lib/pam.d", "/usr/share/pam.d"};
-	char path[PAM_SERVICE_MAX + 32];
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-		snprintf(path, sizeof(path), "%s/%s", places[i], service);
+		snprintf(path, size, "%s/%s", places[i], service);
 		if (access(path, F_OK) == 0)
-			return;
+			return true;
 	}
-	log_warning("pam: there is no /etc/pam.d/%s; the service \"other\" decides, which usually "
-		    "refuses everybody",
-	    service);
+	return false;
+}
+
+static void warn_of_other(const char *service)
+{
+	char path[PAM_SERVICE_MAX + 32];
+	if (!find_service(service, path, sizeof(path)))
+		log_warning("pam: there is no /etc/pam.d/%s; the service \"other\" decides, which "
+			    "usually refuses everybody",
+		    service);
+}
+
+static bool pam_test(const void *settings, struct driver_report *r)
+{
+	const char *service = ((const struct pam_settings *)settings)->name;
+	char path[PAM_SERVICE_MAX + 32];
+	if (service[0] == '\0')
+		driver_step(r, STEP_GOOD, "service", "that of each protocol, in /etc/pam.d");
+	else if (find_service(service, path, sizeof(path)))
+		driver_step(r, STEP_GOOD, "service", "%s", path);
+	else
+		driver_step(r, STEP_BROKEN, "service",
+		    "there is no /etc/pam.d/%s\nmake it, or name another one in %s", service,
+		    r->file);
+	return true;
 }
 
 /* ---- talking to modules ---- */
@@ -336,4 +358,5 @@ const struct driver authd_driver = {
     .ask = pam_ask,
     .needs = pam_needs,
     .close = pam_close,
+    .test = pam_test,
 };

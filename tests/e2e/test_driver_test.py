@@ -314,9 +314,13 @@ def test_a_file_that_the_worker_may_not_read():
     assert code == CONFIG and "is the path in" in said, said
 
 
-def test_pam_judges_passwords_only():
+def test_pam_service():
     code, said = run(section("pam", "no-such-service"), "pam")
-    assert code == OK and "only judges passwords" in said, said
+    assert code == CONFIG and "there is no /etc/pam.d/no-such-service" in said, said
+    code, said = run(section("pam", "other"), "pam")
+    assert code == OK and "/etc/pam.d/other" in said and "only judges passwords" in said, said
+    code, said = run(section("pam", "*"), "pam")
+    assert code == OK and "that of each protocol" in said, said
 
 
 def test_imap_closed_port():
