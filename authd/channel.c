@@ -91,6 +91,7 @@ void channel_put_inputs(struct buffer *b, const struct channel_question *q, uint
 	wire_put_span(b, q->salt);
 	put_vars(b, &q->vars, needs | VAR_BIT(VAR_USER));
 	wire_put_fields(b, (needs & VAR_BIT(VAR_PASSDB)) != 0 ? &q->passdb_fields : &none);
+	wire_put_fields(b, (needs & VAR_BIT(VAR_USERDB)) != 0 ? &q->userdb_fields : &none);
 }
 
 void channel_put_ask(struct buffer *b, const struct channel_question *q, uint64_t needs)
@@ -121,6 +122,8 @@ bool channel_get_ask(struct span payload, struct arena *a, struct channel_questi
 	q->vars.password = q->password;
 	q->passdb_fields = fields_in(a);
 	wire_get_fields(&r, &q->passdb_fields);
+	q->userdb_fields = fields_in(a);
+	wire_get_fields(&r, &q->userdb_fields);
 	if (q->ask == CHANNEL_STORE)
 		q->replacement = secret_of(arena_dup(a, wire_get_span(&r)));
 	if (q->ask == CHANNEL_EXCHANGE)

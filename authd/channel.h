@@ -72,6 +72,7 @@ struct channel_question {
 	struct secret replacement;   /* STORE */
 	struct span handle;	     /* EXCHANGE; empty: a new one */
 	struct fields passdb_fields; /* with VAR_PASSDB in needs; decoded into the arena */
+	struct fields userdb_fields; /* with VAR_USERDB */
 	struct vars
 	    vars; /* only the needed ones are set; last, because the front fills no others */
 };

@@ -346,6 +346,7 @@ static void ask(struct test *t)
 	asker_init(&as);
 	fill_question(t, &job.q);
 	job.q.passdb_fields = fields_in(&job.arena);
+	job.q.userdb_fields = fields_in(&job.arena);
 	job.answer.fields = fields_in(&job.arena);
 	if (!asker_ask(&as, t->state, &job))
 		asker_hash(&as, &job);

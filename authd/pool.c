@@ -57,6 +57,7 @@ void pool_question(const struct request *r, uint64_t needs, struct channel_quest
 	q->deadline_ms = r->answer_by_ms;
 	q->scheme = span_of(t->scheme);
 	q->passdb_fields = r->fields;
+	q->userdb_fields = r->userdb;
 	q->vars.v[VAR_USER] = r->vars.v[VAR_USER];
 	for (needs &= VAR_BIT(VAR_COUNT) - 1; needs != 0; needs &= needs - 1) {
 		int i = __builtin_ctzll(needs);

@@ -69,6 +69,7 @@ static void question_begin(struct job *job, enum question_kind kind)
 {
 	struct question *q = &job->ask;
 	job->q.vars.passdb = &job->q.passdb_fields;
+	job->q.vars.userdb = &job->q.userdb_fields;
 	job_clear_question(job);
 	q->kind = kind;
 	q->vars = &job->q.vars;

@@ -57,6 +57,7 @@ static void look_all_up(struct census *c, struct asker *as, void *state)
 			return;
 		}
 		one.q.passdb_fields = fields_in(&one.arena);
+		one.q.userdb_fields = fields_in(&one.arena);
 		one.q.vars.v[VAR_USER] = wire_get_span(&r);
 		look_up(c, as, state, &one);
 		arena_free(&one.arena);

@@ -275,6 +275,22 @@ def test_a_base_that_is_not_there_is_an_outage(slapd):
         assert broker.result("alice", GOOD["alice"]) == TEMPFAIL
 
 
+def test_a_second_userdb_looks_at_what_the_first_one_found(slapd):
+    """The "multiple queries" of Dovecot's wiki: the user's class, then the entry of the class."""
+    text = ""
+    for name, settings in (("user", dict(user_attrs="homeDirectory=home, =class=store1")),
+                           ("class", dict(user_attrs="l=mailhost, =home:protected=/none, =of=%{userdb:home}",
+                                          user_filter="(cn=%{userdb:class})"))):
+        path = os.path.join(proc.new_dir("l"), name)
+        with open(path, "w") as f:
+            f.write(ldap.settings(**standard(slapd, **settings)))
+        text += "userdb {\n  driver = ldap\n  args = %s\n  result_success = continue-ok\n}\n" % path
+    with Broker(text, userdb=False, **standard(slapd)) as broker:
+        reply = broker.user("alice")
+        assert [reply.get(k) for k in ("home", "mailhost", "of")] == ["/srv/mail/0", "192.0.2.11", "/srv/mail/0"], reply
+        assert broker.user("nobody").cmd == "NOTFOUND"
+
+
 # ---- listing ----
 
 def test_listing_pages_and_wildcards(compare):
