@@ -180,15 +180,11 @@ enum ldap_call ldap_bind_send(
 	return call;
 }
 
-enum ldap_call ldap_bind_take(struct ldap_conn *c, const char *dn, int msgid, int64_t deadline_ms,
+enum ldap_call ldap_bind_judge(struct ldap_conn *c, const char *dn, LDAPMessage *res,
     struct arena *a, enum verdict *verdict, struct err *err)
 {
-	LDAPMessage *res = NULL;
 	LDAPControl **controls = NULL;
 	const char *text = "";
-	enum ldap_call call = ldap_conn_wait(c, msgid, true, deadline_ms, &res, err);
-	if (call != CALL_DONE)
-		return call;
 	int code = ldap_conn_code(c, res, a, &text, &controls);
 	ldap_msgfree(res);
 	if (ldap_code_is_outage(code)) {
@@ -203,4 +199,12 @@ enum ldap_call ldap_bind_take(struct ldap_conn *c, const char *dn, int msgid, in
 		err_set(err, EX_TEMPFAIL, "%s: bind as %s: %s%s%s", ldap_conn_uri(c), dn,
 		    ldap_err2string(code), text[0] != '\0' ? ": " : "", text);
 	return CALL_DONE;
+}
+
+enum ldap_call ldap_bind_take(struct ldap_conn *c, const char *dn, int msgid, int64_t deadline_ms,
+    struct arena *a, enum verdict *verdict, struct err *err)
+{
+	LDAPMessage *res = NULL;
+	enum ldap_call call = ldap_conn_wait(c, msgid, true, deadline_ms, &res, err);
+	return call == CALL_DONE ? ldap_bind_judge(c, dn, res, a, verdict, err) : call;
 }

@@ -81,6 +81,7 @@ bool ldap_code_is_outage(int code)
 static void begin_step(struct ldap_conn *c, int64_t until_ms)
 {
 	c->until_ms = until_ms;
+	c->looking = false;
 	c->room = ANSWER_MAX;
 	c->written = 0;
 }
@@ -106,6 +107,17 @@ int64_t ldap_conn_patience(const struct ldap_conn *c, int64_t deadline_ms)
 	return patience(c, deadline_ms, STEP_MS);
 }
 
+static enum ldap_call arrived(struct ldap_conn *c, int type, struct err *err)
+{
+	if (type < 0 && c->room == 0)
+		return ldap_conn_lost(c, false, err, "an answer of more than %d bytes", ANSWER_MAX);
+	if (type < 0)
+		return ldap_conn_lost(
+		    c, false, err, "connection lost (%s)", ldap_err2string(last_code(c)));
+	c->used_ms = clock_ms();
+	return CALL_DONE;
+}
+
 static enum ldap_call wait_for(
     struct ldap_conn *c, int msgid, bool all, int64_t ms, LDAPMessage **res, struct err *err)
 {
@@ -113,22 +125,36 @@ static enum ldap_call wait_for(
 	struct timeval tv = timeval_of(ms > 0 ? ms : 0);
 	begin_step(c, clock_ms() + ms);
 	int type = ldap_result(c->ld, msgid, all ? LDAP_MSG_ALL : LDAP_MSG_ONE, &tv, res);
-	if (type > 0) {
-		c->used_ms = clock_ms();
-		return CALL_DONE;
-	}
-	if (type < 0 && c->room == 0)
-		return ldap_conn_lost(c, false, err, "an answer of more than %d bytes", ANSWER_MAX);
-	if (type < 0)
-		return ldap_conn_lost(
-		    c, false, err, "connection lost (%s)", ldap_err2string(last_code(c)));
-	return ldap_conn_late(c, msgid, ms, err);
+	return type != 0 ? arrived(c, type, err) : ldap_conn_late(c, msgid, ms, err);
 }
 
 enum ldap_call ldap_conn_wait(struct ldap_conn *c, int msgid, bool all, int64_t deadline_ms,
     LDAPMessage **res, struct err *err)
 {
 	return wait_for(c, msgid, all, ldap_conn_patience(c, deadline_ms), res, err);
+}
+
+/* What has been read already is of no interest to poll(). */
+static bool has_more(const struct ldap_conn *c)
+{
+	Sockbuf *sb = NULL;
+	return ldap_get_option(c->ld, LDAP_OPT_SOCKBUF, &sb) == LDAP_OPT_SUCCESS && sb != NULL &&
+	       ber_sockbuf_ctrl(sb, LBER_SB_OPT_DATA_READY, NULL) > 0;
+}
+
+/* What is readable need not be an answer: a part of one, or what TLS has to say. */
+enum ldap_call ldap_conn_look(struct ldap_conn *c, int msgid, LDAPMessage **res, struct err *err)
+{
+	struct timeval none = {0, 0};
+	int type;
+	begin_step(c, clock_ms());
+	c->looking = true;
+	do {
+		*res = NULL;
+		type = ldap_result(c->ld, msgid, LDAP_MSG_ALL, &none, res);
+	} while (type == 0 && has_more(c));
+	c->looking = false;
+	return type != 0 ? arrived(c, type, err) : CALL_DONE;
 }
 
 int ldap_conn_code(struct ldap_conn *c, LDAPMessage *res, struct arena *a, const char **text,
@@ -183,7 +209,7 @@ static bool wait_until(Sockbuf_IO_Desc *d, short events)
 			return true;
 		if (n < 0 && errno == EINTR)
 			continue;
-		errno = ETIMEDOUT;
+		errno = c->looking ? EAGAIN : ETIMEDOUT;
 		return false;
 	}
 }

@@ -51,6 +51,7 @@ struct ldap_conn {
 	int64_t used_ms;
 	bool hasty;	  /* it failed for want of time that the question did not have */
 	int64_t until_ms; /* of the step at hand: reads and writes fail then */
+	bool looking;	  /* ... or it goes on another time */
 	size_t room;	  /* what that step may still read: a hostile server sends for ever */
 	size_t written;	  /* since an answer was last waited for */
 	/* read from the socket, not yet by libldap or its TLS */
@@ -74,6 +75,9 @@ enum ldap_call ldap_conn_ready(
  */
 enum ldap_call ldap_conn_wait(struct ldap_conn *c, int msgid, bool all, int64_t deadline_ms,
     LDAPMessage **res, struct err *err) MUST_CHECK;
+/* The whole answer, as soon as it is there: CALL_DONE with *res NULL when it is not. */
+enum ldap_call ldap_conn_look(
+    struct ldap_conn *c, int msgid, LDAPMessage **res, struct err *err) MUST_CHECK;
 /* How many ms the answer to what is sent now may take. */
 int64_t ldap_conn_patience(const struct ldap_conn *c, int64_t deadline_ms);
 /* It did not come in so many. CALL_LOST */
@@ -100,10 +104,15 @@ bool ldap_test(const void *settings, struct driver_report *r);
 /* As dn of the settings, simple or SASL. */
 enum ldap_call ldap_bind_service(
     struct ldap_conn *c, int64_t deadline_ms, struct err *err) MUST_CHECK;
-/* As a user: the question, and its answer. CALL_DONE: *verdict, with *err for the log */
+/*
+ * As a user: the question, and its answer, or (judge) what an answer means, which belongs to it
+ * then. CALL_DONE: *verdict, with *err for the log
+ */
 enum ldap_call ldap_bind_send(struct ldap_conn *c, const char *dn, struct span password, int *msgid,
     struct err *err) MUST_CHECK;
 enum ldap_call ldap_bind_take(struct ldap_conn *c, const char *dn, int msgid, int64_t deadline_ms,
+    struct arena *a, enum verdict *verdict, struct err *err) MUST_CHECK;
+enum ldap_call ldap_bind_judge(struct ldap_conn *c, const char *dn, LDAPMessage *res,
     struct arena *a, enum verdict *verdict, struct err *err) MUST_CHECK;
 
 /* ---- ldap-search.c ---- */

@@ -168,9 +168,13 @@ static void take(struct many *m, struct binding *b, bool late)
 	struct ldap_asking *k = &m->asking[b->number];
 	struct err err = {0};
 	enum verdict v = VERDICT_INTERNAL;
-	enum ldap_call call =
-	    late ? ldap_conn_late(b->c, b->msgid, clock_ms() - b->began_ms, &err)
-		 : ldap_bind_take(b->c, b->dn, b->msgid, k->deadline_ms, k->q->arena, &v, &err);
+	LDAPMessage *res;
+	enum ldap_call call = ldap_conn_look(b->c, b->msgid, &res, &err);
+	if (call == CALL_DONE && res == NULL && !late)
+		return;
+	if (call == CALL_DONE)
+		call = res != NULL ? ldap_bind_judge(b->c, b->dn, res, k->q->arena, &v, &err)
+				   : ldap_conn_late(b->c, b->msgid, clock_ms() - b->began_ms, &err);
 	b->c = NULL;
 	if (call != CALL_DONE)
 		return;
@@ -206,7 +210,7 @@ static void take_all(struct many *m, struct binding *bindings, size_t n)
 		for (size_t i = 0; i < n; i++) {
 			struct binding *b = &bindings[i];
 			if (b->c != NULL && (fds[i].revents != 0 || now >= b->until_ms))
-				take(m, b, fds[i].revents == 0);
+				take(m, b, now >= b->until_ms);
 		}
 	}
 }
