@@ -150,6 +150,11 @@ static bool scan_literal(struct sql_lexer *lx, struct literal *l)
 static bool has_prefix(const struct sql_lexer *lx, size_t quote)
 {
 	static const char *const prefixes[] = {"N", "B", "X", NULL};
+	/* "date '2026-01-01'": no parameter can stand there; CAST('...' AS date) takes one */
+	static const char *const types[] = {"DATE", "TIME", "TIMESTAMP", NULL};
+	static const char *const pg_types[] = {"TIMESTAMPTZ", "INTERVAL", "INET", "CIDR", "UUID",
+	    "TEXT", "VARCHAR", "CITEXT", "NAME", "INT", "INTEGER", "BIGINT", "NUMERIC", "BOOLEAN",
+	    "JSON", "JSONB", "BYTEA", NULL};
 	size_t i = quote;
 	if (lx->dialect == SQL_PGSQL && i >= 2 && lx->text.ptr[i - 1] == '&' &&
 	    (lx->text.ptr[i - 2] == 'U' || lx->text.ptr[i - 2] == 'u'))
@@ -158,6 +163,10 @@ static bool has_prefix(const struct sql_lexer *lx, size_t quote)
 		return false;
 	if (sqlx_mysql(lx) && lx->word.ptr[0] == '_')
 		return true; /* a character set */
+	if (lx->dialect != SQL_SQLITE && sqlx_listed(lx->word, types))
+		return true;
+	if (lx->dialect == SQL_PGSQL && sqlx_listed(lx->word, pg_types))
+		return true;
 	return i > 0 && sqlx_is_word(lx->text.ptr[i - 1]) && sqlx_listed(lx->word, prefixes);
 }
 
