@@ -71,8 +71,10 @@ static void note_word(struct sql_lexer *lx, size_t len)
 /* Of a word in another schema nobody knows what it does. */
 static bool is_pure(const struct sql_lexer *lx)
 {
-	bool qualified = lx->word.ptr > lx->text.ptr && lx->word.ptr[-1] == '.';
-	return sqlx_listed(lx->word, pure) && !qualified;
+	if (!sqlx_listed(lx->word, pure))
+		return false;
+	/* one that is listed stands in the text */
+	return lx->word.ptr == lx->text.ptr || lx->word.ptr[-1] != '.';
 }
 
 static void take_word(struct sql_lexer *lx)
