@@ -31,8 +31,8 @@ static const struct setting rows[] = {
 	"service for each protocol).",
 	NULL, 0, NULL},
     {"service", SETTING_WORDS, offsetof(struct pam_settings, service), "dovecot",
-	"The PAM service, a file in /etc/pam.d. \"*\", \"%s\" or \"%Ls\": the name of the protocol "
-	"(imap, smtp ...).",
+	"The PAM service, a file in /etc/pam.d. It may have %variables: %s or \"*\" is the name of "
+	"the protocol (imap, smtp ...), mail-%s one service for each of them.",
 	NULL, 0, NULL},
 };
 
@@ -54,16 +54,43 @@ bool pam_service_name(struct span word, char out[PAM_SERVICE_MAX])
 	return true;
 }
 
-/* "*" and the ways in which others write it as a variable */
-static bool is_protocol(struct span word)
+/*
+ * A name of which a client chooses every character is a way to services that let
+ * root in without a password, as su does.
+ */
+static bool is_client_choice(const struct template *t)
 {
-	static const char *const names[] = {
-	    "*", "%s", "%Ls", "%{service}", "%L{service}", "%{protocol}"};
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		if (span_eq_str(word, names[i]))
-			return true;
+	static const struct vars none;
+	const uint64_t ours = VAR_BIT(VAR_SERVICE) | VAR_BIT(VAR_PASSDB) | VAR_BIT(VAR_USERDB);
+	struct arena a = {0};
+	struct err err = {0};
+	bool choice = (template_needs(t) & ~ours) != 0 &&
+		      template_expand(t, &none, &a, NULL, NULL, &err).len == 0;
+	arena_free(&a);
+	return choice;
+}
+
+/* NULL: it is good, and kept; a name without variables is kept as such. */
+static const char *take_service(struct pam_settings *set, struct span word, struct arena *a)
+{
+	static const struct vars none;
+	struct err err = {0};
+	if (span_eq_str(word, "*"))
+		word = SPAN_LIT("%s");
+	struct template *t = template_parse(a, word, &err);
+	if (t == NULL)
+		return arena_printf(a, "%s", err.text).ptr;
+	if (!template_is_constant(t)) {
+		set->template = t;
+		return is_client_choice(t)
+			   ? "the client would choose the PAM service; put a text of your own to "
+			     "the variable, such as mail-%d"
+			   : NULL;
 	}
-	return false;
+	struct span name = template_expand(t, &none, a, NULL, NULL, &err);
+	if (pam_service_name(name, set->name))
+		return NULL;
+	return arena_printf(a, "\"%.*s\" cannot be the name of a PAM service", SPAN_ARG(name)).ptr;
 }
 
 static void check(void *settings, struct arena *a, driver_complain *complain, void *ctx)
@@ -72,19 +99,19 @@ static void check(void *settings, struct arena *a, driver_complain *complain, vo
 	struct span rest = span_of(set->service), word;
 	bool given = false;
 	while (span_word(&rest, " ", &word)) {
-		if (span_eq_str(word, "-session"))
+		const char *wrong = NULL;
+		if (span_eq_str(word, "-session")) {
 			set->session = true;
-		else if (given)
-			complain(ctx, NULL,
+		} else if (given) {
+			wrong =
 			    arena_printf(a, "unexpected \"%.*s\" after the service", SPAN_ARG(word))
-				.ptr);
-		else if (!is_protocol(word) && !pam_service_name(word, set->name))
-			complain(ctx, NULL,
-			    arena_printf(
-				a, "\"%.*s\" cannot be the name of a PAM service", SPAN_ARG(word))
-				.ptr);
-		else
+				.ptr;
+		} else {
+			wrong = take_service(set, word, a);
 			given = true;
+		}
+		if (wrong != NULL)
+			complain(ctx, NULL, wrong);
 	}
 	if (!given)
 		strcpy(set->name, "dovecot");
@@ -101,7 +128,7 @@ static const struct driver_name_24 names_24[] = {
     {.name = "passdb_pam_setcred", .row = "setcred"},
     {.name = "passdb_pam_failure_show_msg", .row = "failure_show_msg"},
     {.name = "passdb_pam_max_requests", .row = "max_requests"},
-    {.name = "passdb_pam_service_name", .row = "service"},
+    {.name = "passdb_pam_service_name", .row = "service", .variables = true},
     {.name = NULL},
 };
 

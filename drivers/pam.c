@@ -64,7 +64,8 @@ static bool pam_test(const void *settings, struct driver_report *r)
 	const char *service = ((const struct pam_settings *)settings)->name;
 	char path[PAM_SERVICE_MAX + 32];
 	if (service[0] == '\0')
-		driver_step(r, STEP_GOOD, "service", "that of each protocol, in /etc/pam.d");
+		driver_step(
+		    r, STEP_GOOD, "service", "that which its variables name, in /etc/pam.d");
 	else if (find_service(service, path, sizeof(path)))
 		driver_step(r, STEP_GOOD, "service", "%s", path);
 	else
@@ -72,6 +73,28 @@ static bool pam_test(const void *settings, struct driver_report *r)
 		    "there is no /etc/pam.d/%s\nmake it, or name another one in %s", service,
 		    r->file);
 	return true;
+}
+
+/* Who brings no name of a service is nobody, as long as it is his own name that it is made of. */
+static enum verdict name_service(
+    const struct pam_settings *set, struct question *q, char out[PAM_SERVICE_MAX])
+{
+	const struct template *t = set->template;
+	memcpy(out, set->name, PAM_SERVICE_MAX);
+	if (t == NULL)
+		return VERDICT_OK;
+	struct span name = template_expand(t, q->vars, q->arena, NULL, NULL, &q->err);
+	if (name.ptr == NULL)
+		return VERDICT_INTERNAL;
+	if (pam_service_name(name, out))
+		return VERDICT_OK;
+	if (template_needs(t) != VAR_BIT(VAR_SERVICE)) {
+		err_set(&q->err, 0, "unknown user: what his name makes is no PAM service's");
+		return VERDICT_UNKNOWN_USER;
+	}
+	err_set(&q->err, 0, "protocol \"%.64s\" cannot be a PAM service's name",
+	    arena_cstr(q->arena, q->vars->v[VAR_SERVICE]));
+	return VERDICT_INTERNAL;
 }
 
 /* ---- talking to modules ---- */
@@ -281,7 +304,7 @@ static bool lost_rights(const struct pam_state *s)
 static enum verdict pam_ask(void *state, struct question *q)
 {
 	struct pam_state *s = state;
-	const struct span user = q->vars->v[VAR_USER], protocol = q->vars->v[VAR_SERVICE];
+	const struct span user = q->vars->v[VAR_USER];
 	struct span password = secret_reveal(q->password);
 	char service[PAM_SERVICE_MAX];
 	q->backend = BACKEND_UNSAID;
@@ -289,12 +312,9 @@ static enum verdict pam_ask(void *state, struct question *q)
 		return VERDICT_UNKNOWN_USER;
 	if (has_nul(password))
 		return VERDICT_MISMATCH; /* PAM's are C strings: no user has such a password */
-	memcpy(service, s->set->name, sizeof(service));
-	if (service[0] == '\0' && !pam_service_name(protocol, service)) {
-		err_set(&q->err, 0, "protocol \"%.64s\" cannot be a PAM service's name",
-		    arena_cstr(q->arena, protocol));
-		return VERDICT_INTERNAL;
-	}
+	enum verdict v = name_service(s->set, q, service);
+	if (v != VERDICT_OK)
+		return v;
 	struct attempt at = {
 	    .state = s,
 	    .q = q,
@@ -312,7 +332,7 @@ static enum verdict pam_ask(void *state, struct question *q)
 		return VERDICT_INTERNAL;
 	}
 	keep_modules(s, service);
-	enum verdict v = run(&at, &code);
+	v = run(&at, &code);
 	int ended = pam_end(at.pamh, code);
 	if (ended != PAM_SUCCESS)
 		log_warning("pam for %s: pam_end() failed: error %d", name_for_log(&at), ended);
@@ -335,9 +355,10 @@ static void *pam_open(const void *settings, struct err *err UNUSED)
 	return s;
 }
 
-static uint64_t pam_needs(void *state UNUSED)
+static uint64_t pam_needs(void *state)
 {
-	return VAR_BIT(VAR_RIP) | VAR_BIT(VAR_SERVICE);
+	const struct template *t = ((struct pam_state *)state)->set->template;
+	return VAR_BIT(VAR_RIP) | VAR_BIT(VAR_SERVICE) | (t != NULL ? template_needs(t) : 0);
 }
 
 static void pam_close(void *state)

@@ -11,7 +11,8 @@ struct pam_settings {
 	unsigned max_requests; /* 0: no end */
 	struct template *cache_key;
 	const char *service;	    /* as written: "*", a name, perhaps with -session before it */
-	char name[PAM_SERVICE_MAX]; /* of the service, taken from it; "": by protocol */
+	char name[PAM_SERVICE_MAX]; /* of the service, taken from it; "": as the template says */
+	struct template *template;  /* of the name, when it has variables */
 };
 
 /* In lower case; false: it cannot be the name of a file in /etc/pam.d. */

@@ -218,6 +218,30 @@ def test_the_protocol_written_as_a_variable(real_pam, start_server, written):
     assert real_pam.notes() == [ITEMS % service, "acct"]
 
 
+@pytest.mark.parametrize("written,user,protocol", [
+    ("-s%s", "tim", "imap"), ("-d%Ld", "tim@Shop.example", "imap"),
+    ("-b%{domain}-%Ls", "tim@shop", "SMTP")])
+def test_the_service_is_a_template(real_pam, start_server, written, user, protocol):
+    values = {"s": "imap", "d": "shop.example", "b": "shop-smtp"}
+    service = real_pam.service(written[1] + values[written[1]])
+    server = start_server(text="auth_verbose = yes\n" + passdb(pam.NAME + written, "worker_count = 1"))
+    real_pam.notes()
+    assert result(server, user, service=protocol) == "OK"
+    assert real_pam.notes()[0].split()[:2] == ["items", service]
+
+
+def test_a_value_stays_in_the_directory(real_pam, start_server):
+    """What a user brings is no way to another file, and a name that cannot be one is nobody's."""
+    service = real_pam.service("x")
+    server = start_server(text="auth_verbose = yes\nauth_username_chars =\n" +
+                          passdb(pam.NAME + "-%d", "worker_count = 1"))
+    for domain in ("../" + service, "x/../x", "x" * 80, "x@y", "x\0"):
+        assert result(server, "tim@" + domain) == "FAIL"
+    server.wait_log("unknown user")
+    assert result(server, "tim@x") == "OK"
+    real_pam.notes()
+
+
 def test_max_requests(real_pam, start_server):
     """Leaks end with the process, and nobody notices."""
     server = start_server(text=passdb("max_requests=5 " + real_pam.service("leak"),
@@ -253,7 +277,7 @@ def test_module_that_is_missing(real_pam, start_server):
 def test_bad_args_are_found_before_the_start(tmp_path):
     for args, want in (("max_request=3 dovecot", 'did you mean "max_requests"'),
                        ("a b", "unexpected"), ("../shadow", "cannot be the name"),
-                       ("%u", "cannot be the name")):
+                       ("%u", "the client would choose")):
         path = tmp_path / "bad.conf"
         path.write_text(passdb(args))
         made = proc.run([authserver.AUTHCTL, "config", "check", str(path)])

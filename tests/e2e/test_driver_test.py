@@ -320,7 +320,7 @@ def test_pam_service():
     code, said = run(section("pam", "other"), "pam")
     assert code == OK and "/etc/pam.d/other" in said and "only judges passwords" in said, said
     code, said = run(section("pam", "*"), "pam")
-    assert code == OK and "that of each protocol" in said, said
+    assert code == OK and "that which its variables name" in said, said
 
 
 def test_imap_closed_port():

@@ -227,6 +227,8 @@ static void test_drivers_with_words(void **state)
 	check_pool("passdb pam {\n session = yes\n setcred = yes\n failure_show_msg = yes\n"
 		   " max_requests = 5\n service_name = *\n}\n",
 	    "session=yes setcred=yes failure_show_msg=yes max_requests=5 *");
+	check_pool("passdb pam {\n service_name = mail-%{protocol | lower}\n}\n",
+	    "mail-%{protocol | lower}");
 	check_pool("passdb imap {\n imapc_host = h\n imapc_port = 1143\n imapc_user = %{user}\n"
 		   " imapc_ssl = starttls\n ssl_client_ca_dir = /d\n ssl_client_ca_file = /f\n"
 		   " ssl_client_require_valid_cert = no\n imapc_rawlog_dir = /r\n}\n",

@@ -100,6 +100,24 @@ static void test_args(void **state)
 	assert_string_equal(parse(k, "-session", NULL)->name, "dovecot");
 }
 
+/* The name is a template; without variables it is known, and looked for, at once. */
+static void test_service_with_variables(void **state)
+{
+	struct kit *k = *state;
+	assert_null(parse(k, "mail", NULL)->template);
+	static const char *const good[] = {"mail-%s", "%d-mail", "-session %Ls",
+	    "%{service}_%{domain}", "mail%{if;%s;eq;imap;-i;-o}", "*"};
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		const struct pam_settings *set = parse(k, good[i], NULL);
+		assert_non_null(set->template);
+		assert_string_equal(set->name, "");
+	}
+	parse(k, "%d", "the client would choose");
+	parse(k, "%s%u", "the client would choose");
+	parse(k, "mail-%{nothing}", "nothing");
+	parse(k, "%%", "cannot be the name");
+}
+
 static void test_bad_args(void **state)
 {
 	struct kit *k = *state;
@@ -136,6 +154,7 @@ int main(void)
 	    T(test_the_users_fault),
 	    T(test_all_codes),
 	    T(test_args),
+	    T(test_service_with_variables),
 	    T(test_bad_args),
 	    T(test_service_of_protocol),
 	};
