@@ -74,6 +74,8 @@ static void question_begin(struct job *job, enum question_kind kind)
 	q->kind = kind;
 	q->vars = &job->q.vars;
 	q->password = kind == ASK_VERIFY ? job->q.password : SECRET_NULL;
+	if (kind == ASK_PASSDB && job->q.ask == CHANNEL_CREDENTIAL)
+		q->scheme = job->q.scheme;
 	q->deadline_ms = job->q.deadline_ms;
 	q->arena = &job->arena;
 	q->entry.fields = fields_in(&job->arena);

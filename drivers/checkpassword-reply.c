@@ -93,7 +93,7 @@ char **checkpassword_environment(const struct question *q)
 		set_str(&e, "AUTHORIZED", SPAN_LIT("1"));
 	if (q->kind == ASK_PASSDB) {
 		set_str(&e, "CREDENTIALS_LOOKUP", SPAN_LIT("1"));
-		set_str(&e, "SCHEME", SPAN_LIT(""));
+		set_str(&e, "SCHEME", q->scheme);
 	}
 	set_str(&e, "SERVICE", v[VAR_SERVICE]);
 	set_str(&e, "TCPLOCALIP", v[VAR_LIP]);

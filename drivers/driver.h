@@ -14,7 +14,7 @@
 #include "conf/vars.h"
 #include "drivers/entry.h"
 
-enum { DRIVER_ABI = 6 }; /* must be equal; there is no negotiation */
+enum { DRIVER_ABI = 7 }; /* must be equal; there is no negotiation */
 enum { ASK_MANY_MAX = 16, VERIFY_MANY_MAX = 8 /* of drivers that CAN_VERIFY */ };
 
 enum driver_can {
@@ -42,6 +42,7 @@ struct question {
 	enum question_kind kind;
 	const struct vars *vars; /* v[VAR_USER] is the name to look for */
 	struct secret password;	 /* with ASK_VERIFY; else unset */
+	struct span scheme;	 /* with ASK_PASSDB, of a mechanism that computes; else unset */
 	int64_t deadline_ms;	 /* CLOCK_MONOTONIC: after this nobody waits for the answer */
 	struct arena *arena;	 /* for whatever the answer needs */
 	struct entry entry;	 /* out */
@@ -102,9 +103,8 @@ struct driver {
 	uint64_t (*needs)(void *state);
 
 	/*
-	 * A number that changes when the backend's data did, so that what was cached
-	 * of it is forgotten. Cheap: asked after each batch. NULL: nobody tells (a
-	 * database); cached answers then live as long as auth_cache_ttl says.
+	 * A number that changes when the data did: what was cached is forgotten. Cheap: asked
+	 * after each batch. NULL: nobody tells; answers live as long as auth_cache_ttl says.
 	 */
 	uint64_t (*version)(void *state);
 

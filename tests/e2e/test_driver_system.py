@@ -95,7 +95,7 @@ PROGRAM = """#!/bin/sh
 { read -r name; read -r password; } <<END
 $(tr '\\0' '\\n' <&3)
 END
-echo "ran $name $AUTHORIZED $REMOTE_IP $SERVICE $AUTH_MECH" >>@notes@
+echo "ran $name $AUTHORIZED $REMOTE_IP $SERVICE $AUTH_MECH${CREDENTIALS_LOOKUP+ for <$SCHEME>}" >>@notes@
 case $name in
 hang) sleep 1000 ;;
 broken) exit 111 ;;
@@ -177,6 +177,8 @@ def test_checkpassword_userdb(check):
         assert m.user("silent").cmd == "FAIL"
         reply = m.passdb("tim")
         assert reply.cmd == "PASS"
+    with open(check.notes) as f:
+        assert f.read().endswith("for <>\n")
 
 
 def test_checkpassword_shows_a_credential(check):
@@ -185,6 +187,8 @@ def test_checkpassword_shows_a_credential(check):
         with check.client() as c:
             challenge = base64.b64decode(c.auth("CRAM-MD5").args[0])
             assert c.cont(1, authproto.b64(sasl.cram_md5(challenge, user, password))).cmd == want
+    with open(check.notes) as f:
+        assert "ran tim 1  smtp CRAM-MD5 for <CRAM-MD5>" in f.read()
 
 
 def test_checkpassword_hangs(check):

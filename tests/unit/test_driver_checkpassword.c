@@ -75,6 +75,10 @@ static void test_environment_of_lookups(void **state)
 	assert_null(env_get(env, "CREDENTIALS_LOOKUP"));
 	env = checkpassword_environment(question(k, ASK_PASSDB));
 	assert_string_equal(env_get(env, "CREDENTIALS_LOOKUP"), "1");
+	assert_string_equal(env_get(env, "SCHEME"), ""); /* only whether there is such a user */
+	struct question *q = question(k, ASK_PASSDB);
+	q->scheme = SPAN_LIT("CRAM-MD5");
+	assert_string_equal(env_get(checkpassword_environment(q), "SCHEME"), "CRAM-MD5");
 }
 
 static void test_many_fields(void **state)
