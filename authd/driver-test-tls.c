@@ -122,7 +122,7 @@ static void tell(
 		driver_step(r, bad, "certificate",
 		    "it expired on %s\nthe server needs a new one (it is for %s, from %s)",
 		    t->until, t->names, t->issuer);
-	else if (t->wrong_name)
+	else if (t->wrong_name && !r->any_name)
 		driver_step(r, bad, "certificate",
 		    "it is for %s, not for %s\nname the server in %s as its certificate does",
 		    t->names, host, r->file);
@@ -130,6 +130,10 @@ static void tell(
 		driver_step(r, bad, "certificate",
 		    "it is not trusted: %s (issued by %s)\nis its authority in %s?", t->problem,
 		    t->issuer, ca[0] != '\0' ? ca : "the system's list");
+	else if (t->wrong_name)
+		driver_step(r, STEP_NOTE, "certificate",
+		    "it is for %s, not for %s, and %s wants it trusted for any name", t->names,
+		    host, r->file);
 	else
 		driver_step(r, STEP_GOOD, "certificate", "for %s, from %s, until %s (%s)", t->names,
 		    t->issuer, t->until, t->protocol);

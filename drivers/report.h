@@ -40,6 +40,7 @@ struct driver_report {
 	const char *module_dir; /* "": the usual one */
 	bool userdb;		/* the section is one; else a passdb */
 	bool unverified;	/* set by test(): the driver takes any certificate */
+	bool any_name;		/* the same: it takes a trusted one for any name */
 	/* set by the driver's test(), for its own failures and those of what is asked after it */
 	const struct driver_advice *advice;
 	size_t advice_count;

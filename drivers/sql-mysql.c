@@ -491,6 +491,9 @@ static void describe(const struct sql_connect *to, const char *host, struct sql_
 	t->server = "MariaDB or MySQL";
 	t->tls = to->ssl_ca != NULL || to->ssl_ca_path != NULL || to->ssl_cert != NULL ||
 		 to->ssl_verify > 0;
+	/* an authority that is named is believed, whatever ssl_verify_server_cert says */
+	t->any_name = to->ssl_verify <= 0;
+	t->unverified = t->any_name && to->ssl_ca == NULL && to->ssl_ca_path == NULL;
 	if (to->ssl_ca != NULL)
 		snprintf(t->ca_file, sizeof(t->ca_file), "%s", to->ssl_ca);
 	if (to->ssl_ca_path != NULL)

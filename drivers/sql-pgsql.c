@@ -499,7 +499,7 @@ static bool conn_finish(void *handle)
 static void describe(const struct sql_connect *to, const char *host, struct sql_target *t)
 {
 	PQconninfoOption *all = PQconninfoParse(to->rest, NULL);
-	const char *port = "5432";
+	const char *port = "5432", *mode = "";
 	t->server = "PostgreSQL";
 	for (PQconninfoOption *o = all; o != NULL && o->keyword != NULL; o++) {
 		if (o->val == NULL)
@@ -507,11 +507,13 @@ static void describe(const struct sql_connect *to, const char *host, struct sql_
 		if (strcmp(o->keyword, "port") == 0)
 			port = o->val;
 		else if (strcmp(o->keyword, "sslmode") == 0)
-			t->tls =
-			    strcmp(o->val, "require") == 0 || strncmp(o->val, "verify", 6) == 0;
+			mode = o->val;
 		else if (strcmp(o->keyword, "sslrootcert") == 0)
 			snprintf(t->ca_file, sizeof(t->ca_file), "%s", o->val);
 	}
+	t->tls = strcmp(mode, "require") == 0 || strncmp(mode, "verify", 6) == 0;
+	t->any_name = strcmp(mode, "verify-full") != 0;
+	t->unverified = strcmp(mode, "require") == 0 && t->ca_file[0] == '\0';
 	if (host[0] != '/' && host[0] != '\0')
 		snprintf(t->port, sizeof(t->port), "%s", port);
 	PQconninfoFree(all);

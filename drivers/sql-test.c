@@ -54,6 +54,8 @@ static bool reach(struct driver_report *r, const struct sql_settings *set, const
 	sql_backend.describe(set->to, host, &t);
 	if (t.port[0] == '\0')
 		return true;
+	r->unverified = t.unverified;
+	r->any_name = t.any_name;
 	int fd = r->reach(r, host, t.port, t.server);
 	if (fd >= 0 && t.tls)
 		r->certificate(r, fd, tls[set->kind], host, t.ca_file, t.ca_dir);

@@ -137,6 +137,8 @@ struct sql_target {
 	const char *server; /* "MariaDB or MySQL" */
 	char port[16];	    /* "": not over the network */
 	bool tls;	    /* it is asked for */
+	bool unverified;    /* and any certificate will do */
+	bool any_name;	    /* and a trusted one for any name will do */
 	char ca_file[256], ca_dir[256];
 };
 

@@ -74,7 +74,7 @@ def certificates():
 @pytest.fixture(scope="module")
 def mariadb(certificates):
     cert, key = certificates["right"]
-    db = sql.MariaDB(options=["--ssl-cert=" + cert, "--ssl-key=" + key]).init()
+    db = sql.MariaDB(options=["--ssl-ca=" + certificates["ca"], "--ssl-cert=" + cert, "--ssl-key=" + key]).init()
     yield db
     db.stop()
 
@@ -195,6 +195,33 @@ def test_postgresql_certificate(postgresql, certificates):
     code, said = run(section("sql", sql_file(postgresql, sslmode="verify-full", host="localhost",
                                              sslrootcert=certificates["ca"])), "sql")
     assert code == CONFIG and "it is for 127.0.0.1, not for localhost" in said, said
+
+
+@pytest.mark.parametrize("more,code,want", [
+    ({}, OK, "note  certificate     it is not trusted"),
+    ({"sslrootcert": "stranger"}, CONFIG, "FAIL  certificate     it is not trusted"),
+    ({"sslrootcert": "ca", "host": "localhost"}, OK, "note  certificate     it is for 127.0.0.1, not for localhost"),
+    ({"sslrootcert": "ca", "host": "localhost", "sslmode": "verify-ca"}, OK, "note  certificate     it is for")])
+def test_postgresql_certificate_as_it_is_verified(postgresql, certificates, more, code, want):
+    """What libpq does not look at is worth a note, and what it does is no less than before."""
+    words = {"sslmode": "require", **more}
+    if "sslrootcert" in words:
+        words["sslrootcert"] = certificates[words["sslrootcert"]]
+    got, said = run(section("sql", sql_file(postgresql, **words)), "sql")
+    assert got == code and want in said, said
+    assert ("ok    login" in said) == (code == OK), said
+
+
+def test_mariadb_certificate_as_it_is_verified(mariadb, certificates):
+    cert, key = certificates["right"]
+    got, said = run(section("sql", sql_file(mariadb, ssl_cert=cert, ssl_key=key)), "sql")
+    assert got == OK and "note  certificate     it is not trusted" in said, said
+    for authority, code, want in (("stranger", CONFIG, "FAIL  certificate     it is not trusted"),
+                                  ("ca", OK, "note  certificate     it is for")):
+        # 127.1 is the same address by another name
+        path = sql_file(mariadb, host="127.1", ssl_verify_server_cert="no", ssl_ca=certificates[authority])
+        got, said = run(section("sql", path), "sql")
+        assert got == code and want in said, said
 
 
 # ---- ldap ----
