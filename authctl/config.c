@@ -41,16 +41,15 @@ int authctl_config(int argc, char **argv)
 int authctl_config_check(int argc, char **argv)
 {
 	int option;
-	bool dovecot = authctl_globals.dovecot;
 	while ((option = getopt_long(argc, argv, "+", authctl_dovecot_option, NULL)) != -1) {
 		if (option != 'd')
 			return authctl_usage();
-		dovecot = true;
+		authctl_globals.dovecot = true;
 	}
 	if (argc - optind > 1)
 		return authctl_usage();
 	const char *path = optind < argc ? argv[optind] : authctl_config_path();
-	struct config *c = authctl_load(path, dovecot);
+	struct config *c = authctl_load(path, authctl_globals.dovecot);
 	if (c == NULL)
 		return EX_CONFIG;
 	if (c->passed_over_count > 0)

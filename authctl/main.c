@@ -111,18 +111,36 @@ void authctl_complain(const char *fmt, ...)
 	putc('\n', stderr);
 }
 
-static void show_all(FILE *f)
+/* Is that the first word of its name? NULL: any. */
+static bool begins_with(const struct command *c, const char *word)
+{
+	struct span name = span_of(c->name), first;
+	return word == NULL || (span_word(&name, " ", &first) && span_eq_str(first, word));
+}
+
+static bool is_first_word(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (begins_with(&commands[i], word))
+			return true;
+	return false;
+}
+
+/* All commands, or those whose first word is that. */
+static void show_commands(FILE *f, const char *word)
 {
 	fputs("usage: authctl [-c config] [--dovecot] [-o tab|table|flow|json] command\n", f);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		fprintf(f, "  %s%s%s\n", commands[i].name, *commands[i].synopsis != '\0' ? " " : "",
-		    commands[i].synopsis);
+		if (begins_with(&commands[i], word))
+			fprintf(f, "  %s%s%s\n", commands[i].name,
+			    *commands[i].synopsis != '\0' ? " " : "", commands[i].synopsis);
 	fputs("authctl COMMAND --help explains a command.\n", f);
 }
 
 static int show_help(const struct command *c)
 {
-	printf("usage: authctl %s %s\n%s", c->name, c->synopsis, c->help);
+	printf("usage: authctl %s%s%s\n%s", c->name, *c->synopsis != '\0' ? " " : "", c->synopsis,
+	    c->help);
 	return EX_OK;
 }
 
@@ -165,8 +183,17 @@ static int run(int argc, char **argv)
 		argv[words - 1] = mem_strdup("authctl"); /* getopt's messages begin with it */
 		return running->run(argc - words + 1, argv + words - 1);
 	}
-	authctl_complain("there is no command \"%s\"", argv[0]);
-	show_all(stderr);
+	if (!is_first_word(argv[0])) {
+		authctl_complain("there is no command \"%s\"", argv[0]);
+		show_commands(stderr, NULL);
+		return EX_USAGE;
+	}
+	if (strcmp(argv[argc - 1], "--help") == 0) {
+		show_commands(stdout, argv[0]);
+		return EX_OK;
+	}
+	authctl_complain("%s: one of these is wanted", argv[0]);
+	show_commands(stderr, argv[0]);
 	return EX_USAGE;
 }
 
@@ -215,11 +242,12 @@ int main(int argc, char **argv)
 		for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 			if (name_words(&commands[i], argc - optind, argv + optind) > 0)
 				return finish(show_help(&commands[i]));
-		show_all(stdout);
+		bool known = optind < argc && is_first_word(argv[optind]);
+		show_commands(stdout, known ? argv[optind] : NULL);
 		return finish(EX_OK);
 	}
 	if (optind == argc) {
-		show_all(stderr);
+		show_commands(stderr, NULL);
 		return EX_USAGE;
 	}
 	return finish(run(argc - optind, argv + optind));

@@ -13,11 +13,14 @@
 #include "mechanisms/mech.h"
 
 #define INSTALLED_CONFIG "/etc/authd/authd.conf"
-#define DEFAULT_BASE_DIR "/run/authd"
+#define INSTALLED_DOVECOT "/etc/dovecot/dovecot.conf"
+#define DEFAULT_BASE_DIR (authctl_globals.dovecot ? "/run/dovecot" : "/run/authd")
 
 const char *authctl_config_path(void)
 {
-	return authctl_globals.config_path != NULL ? authctl_globals.config_path : INSTALLED_CONFIG;
+	if (authctl_globals.config_path != NULL)
+		return authctl_globals.config_path;
+	return authctl_globals.dovecot ? INSTALLED_DOVECOT : INSTALLED_CONFIG;
 }
 
 static void print_error(void *ctx UNUSED, const char *message)
@@ -58,11 +61,11 @@ static void ignore_report(
 
 /* What a file with errors says nonetheless: the server that runs may be asked while it is edited.
  */
-static char *base_dir_of_bad(const char *path, bool dovecot)
+static char *base_dir_of_bad(const char *path)
 {
 	struct arena a = {0};
 	struct conf_parser p = {.arena = &a, .report = ignore_report};
-	const char *dir = dovecot ? "/run/dovecot" : DEFAULT_BASE_DIR;
+	const char *dir = DEFAULT_BASE_DIR;
 	const struct conf_node *root = conf_parse_file(&p, path);
 	for (const struct conf_node *n = root->first; n != NULL; n = n->next) {
 		if (!n->section && strcmp(n->key, "base_dir") == 0 && n->value[0] == '/')
@@ -89,7 +92,7 @@ const char *authctl_base_dir(void)
 	if (c != NULL)
 		base_dir = mem_strdup(c->process->base_dir);
 	else
-		base_dir = there ? base_dir_of_bad(path, dovecot) : mem_strdup(DEFAULT_BASE_DIR);
+		base_dir = there ? base_dir_of_bad(path) : mem_strdup(DEFAULT_BASE_DIR);
 	config_free(&c);
 	return base_dir;
 }

@@ -100,7 +100,8 @@ static void advise(const char *address, bool by_name, const struct authd_error *
 	bool is_path = strchr(address, '/') != NULL;
 	if (e->errnum == ENOENT)
 		authctl_complain("%s: there is no such socket. Is authd running%s?", address,
-		    by_name ? ", with this base_dir (authctl -c CONFIG, or -a SOCKET)"
+		    by_name ? ", with this base_dir (authctl -c CONFIG, or -a SOCKET) and a "
+			      "unix_listener of this name"
 			    : ", and is there a listener of this name");
 	else if (e->errnum == EACCES || e->errnum == EPERM)
 		advise_permission(address);

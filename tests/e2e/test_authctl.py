@@ -277,6 +277,8 @@ def test_no_socket(server, config):
     done = ctl("auth", "test", "-a", path, "tim", "x")
     assert done.returncode == TEMPFAIL
     assert path in done.stderr and "no such socket" in done.stderr
+    done = ctl("-c", write("base_dir = %s\n" % where + GOOD), "auth", "cache", "flush")
+    assert done.returncode == TEMPFAIL and "a unix_listener of this name" in done.stderr
     with socket.socket(socket.AF_UNIX) as s:  # its server died
         s.bind(path)
     done = ctl("auth", "test", "-a", path, "tim", "x")
@@ -319,6 +321,11 @@ def test_usage():
         assert done.returncode == OK and "usage: " in done.stdout, command
         done = ctl(*command.split(), "-Z")
         assert done.returncode == USAGE, command
+    for args in (("auth", "--help"), ("auth", "cache", "--help"), ("help", "auth")):  # the commands of a group
+        done = ctl(*args)
+        assert done.returncode == OK and "  auth cache flush " in done.stdout and "  user " not in done.stdout, args
+    done = ctl("auth", "tset")
+    assert done.returncode == USAGE and "  auth test " in done.stderr and "  user " not in done.stderr
 
 
 # ---- the cache ----
@@ -428,6 +435,13 @@ def test_config_check_dovecot():
     done = ctl("config", "check", "--dovecot", path)
     assert done.returncode == OK
     assert "%s:10: mail_location" % path in done.stdout
+
+
+def test_dovecot_has_its_own_default():
+    """What authd --dovecot reads without -c is what authctl --dovecot reads: here Debian's own file."""
+    done = ctl("config", "check", "--dovecot")
+    assert done.returncode == OK and done.stdout.endswith("/etc/dovecot/dovecot.conf: good\n"), done.stderr
+    assert "driver = pam" in ctl("--dovecot", "config", "-n").stdout
 
 
 def test_config_print():
