@@ -73,15 +73,15 @@ static const char *child_value(const struct conf_node *section, const char *key)
 
 static void old_database(struct load *l, const struct conf_node *n)
 {
-	const char *args = child_value(n, "args");
-	const char *driver = n->name != NULL ? n->name : "...";
-	if (args != NULL)
-		load_error(l, load_place(n),
-		    "write, outside of auth {}: %s { driver = %s, args = %s } (one setting a line)",
-		    n->key, driver, args);
-	else
-		load_error(l, load_place(n), "write, outside of auth {}: %s { driver = %s }",
-		    n->key, driver);
+	const char *settings = ""; /* all of them: without deny = yes those users would get in */
+	for (const struct conf_node *x = n->first; x != NULL; x = x->next) {
+		if (!x->section)
+			settings =
+			    arena_printf(l->arena, "%s, %s = %s", settings, x->key, x->value).ptr;
+	}
+	load_error(l, load_place(n), "write, outside of auth {}: %s { driver = %s%s }%s", n->key,
+	    n->name != NULL ? n->name : "...", settings,
+	    settings[0] != '\0' ? " (one setting a line)" : "");
 }
 
 static void old_socket(struct load *l, const struct conf_node *socket)

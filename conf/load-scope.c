@@ -178,8 +178,10 @@ void load_check_databases(struct load *l)
 /* Dovecot's, so that one that is not built in is not taken for a slip of the pen. */
 static const char *const dovecot_mechanisms[] = {"PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5",
     "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS", "EXTERNAL", "GSSAPI",
-    "GSS-SPNEGO", "ANONYMOUS", "APOP", "OTP", "NTLM", "RPA", "SKEY", "OAUTHBEARER", "XOAUTH2",
-    "DOVECOT-TOKEN"};
+    "GSS-SPNEGO", "ANONYMOUS", "APOP", "OTP", "NTLM", "OAUTHBEARER", "XOAUTH2", "DOVECOT-TOKEN"};
+
+/* Those that Dovecot had until 2.3.12. */
+static const char *const old_mechanisms[] = {"RPA", "SKEY"};
 
 static bool is_in(struct span name, const char *const *list, size_t count)
 {
@@ -217,6 +219,10 @@ static void check_mechanism(
 	if (is_in(name, dovecot_mechanisms, ARRAY_LEN(dovecot_mechanisms)))
 		load_error(
 		    l, place, "%s: mechanism \"%.*s\" is not built in", what, SPAN_ARG(name));
+	else if (is_in(name, old_mechanisms, ARRAY_LEN(old_mechanisms)))
+		load_error(l, place,
+		    "%s: mechanism \"%.*s\" was given up, by Dovecot too: leave it out", what,
+		    SPAN_ARG(name));
 	else if (near != NULL)
 		load_error(l, place, "%s: unknown mechanism \"%.*s\", did you mean \"%s\"?", what,
 		    SPAN_ARG(name), near);

@@ -220,6 +220,7 @@ void load_default_listeners(struct load *l)
 		if (find_listener(l, dovecot_listeners[i].path, false) == NULL)
 			(void)new_listener(l, dovecot_listeners[i].path, false, nowhere);
 	}
+	size_t written = c->listener_count;
 	drop_disabled(c);
 	for (size_t i = 0; i < c->listener_count; i++) {
 		struct config_listener *x = &c->listeners[i];
@@ -227,8 +228,14 @@ void load_default_listeners(struct load *l)
 		(void)load_listener_type(x->set, &x->type);
 		x->newer = strcmp(type, "auth") == 0 || strcmp(type, "login") == 0;
 	}
-	if (c->listener_count == 0 && !l->incomplete)
-		load_error(l, c->blocks[0].place,
-		    "there is no listener: write service auth { unix_listener auth-client { mode = "
-		    "0660 } } (one setting a line)");
+	if (c->listener_count > 0 || l->incomplete)
+		return;
+	load_error(l, c->blocks[0].place,
+	    "there is no listener%s: write service auth { unix_listener auth-client { mode = 0660 "
+	    "} } (one setting a line)%s",
+	    written > 0 ? ", mode = 0 or port = 0 takes all of them away" : "",
+	    written > 0 && l->options->dovecot
+		? ", or, where that is to keep Dovecot from making them, a file for authd that "
+		  "includes this one and has listeners of its own"
+		: "");
 }

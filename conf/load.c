@@ -240,6 +240,14 @@ static const char *slip(const struct conf_node *n)
 	return near != NULL ? near : span_starts(key, "auth_") ? "" : NULL;
 }
 
+/* Nor are these passed over, which Dovecot refuses: a certificate would not be asked for. */
+static bool is_refused(const struct conf_node *n)
+{
+	return !n->section && (strcmp(n->key, "dovecot_config_version") == 0 ||
+				  strcmp(n->key, "ssl_require_client_cert") == 0 ||
+				  strcmp(n->key, "ssl_username_from_cert") == 0);
+}
+
 static void foreign(struct load *l, const struct conf_node *n)
 {
 	const char *near = slip(n);
@@ -250,7 +258,7 @@ static void foreign(struct load *l, const struct conf_node *n)
 			: &process_settings_table);
 	} else if (n->bad) {
 		return;
-	} else if (near == NULL && strcmp(n->key, "dovecot_config_version") != 0) {
+	} else if (near == NULL && !is_refused(n)) {
 		load_pass_over(l, n);
 	} else if (load_advice(n) != NULL || near == NULL || *near == '\0') {
 		load_unknown(l, n, &auth_settings_table);

@@ -322,6 +322,36 @@ static void a_file_of_dovecot_1(void **state)
 	assert_string_equal(errors.text, expected);
 }
 
+static void what_a_database_of_dovecot_1_had(void **state)
+{
+	(void)state;
+	check("auth default {\n"
+	      "  passdb passwd-file {\n"
+	      "    args = /etc/banned\n"
+	      "    deny = yes\n"
+	      "  }\n"
+	      "}\n",
+	    "t:1: \"auth default {\" is the form of Dovecot 1.x: its settings stand at the top "
+	    "level today, named auth_...\n"
+	    "t:2: write, outside of auth {}: passdb { driver = passwd-file, args = /etc/banned, "
+	    "deny = yes } (one setting a line)\n");
+}
+
+/* What other versions of Dovecot took, and a mode that takes what is needed. */
+static void of_other_times(void **state)
+{
+	(void)state;
+	check_in("auth_mechanisms = rpa\n",
+	    "t:1: auth_mechanisms: mechanism \"rpa\" was given up, by Dovecot too: leave it out\n");
+	check_with("ssl_require_client_cert = yes\nssl_username_from_cert = yes\n" PASSDB LISTENER,
+	    &kit_dovecot,
+	    "t:1: ssl_require_client_cert: write auth_ssl_require_client_cert\n"
+	    "t:2: ssl_username_from_cert: write auth_ssl_username_from_cert\n");
+	check(PASSDB "service auth {\nunix_listener a {\nmode = 0\n}\n}\n",
+	    "t: there is no listener, mode = 0 or port = 0 takes all of them away: write service "
+	    "auth { unix_listener auth-client { mode = 0660 } } (one setting a line)\n");
+}
+
 static void files(void **state)
 {
 	(void)state;
@@ -345,6 +375,8 @@ int main(void)
 	    cmocka_unit_test(scopes),
 	    cmocka_unit_test(dovecot_mode),
 	    cmocka_unit_test(a_file_of_dovecot_1),
+	    cmocka_unit_test(what_a_database_of_dovecot_1_had),
+	    cmocka_unit_test(of_other_times),
 	    cmocka_unit_test(files),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
