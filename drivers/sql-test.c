@@ -99,8 +99,11 @@ bool sql_test(const void *settings, struct driver_report *r)
 	if (any && !r->userdb)
 		show_query(r, "password_query", set->queries[SQL_PASSWORD]);
 	if (any && r->userdb) {
+		const struct sql_query *list = set->queries[SQL_ITERATE];
 		show_query(r, "user_query", set->queries[SQL_USER]);
-		show_query(r, "iterate_query", set->queries[SQL_ITERATE]);
+		if (list != NULL && list->text[0] != '\0')
+			driver_step(r, STEP_NOTE, "iterate_query",
+			    "%s is not tried: authctl user '*' tries it", list->text);
 	}
 	return any;
 }

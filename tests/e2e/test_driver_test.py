@@ -1,6 +1,7 @@
 """authctl driver test: what works and what does not, in words that say what to do, and never a secret."""
 
 import os
+import re
 import shutil
 import time
 
@@ -119,6 +120,7 @@ def test_sql_user(db):
     assert "pass_code=<hidden>" in said
     code, said = run(text, "-u", user, "userdb", "sql")
     assert code == OK and "home=/srv" in said, said
+    assert re.search(r"^note  iterate_query .* is not tried", said, re.M), said
     code, said = run(text, "-u", "nobody@example.com", "sql")
     assert code == NO_USER and "there is no such user" in said
 
