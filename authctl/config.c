@@ -56,6 +56,8 @@ int authctl_config_check(int argc, char **argv)
 		puts("Passed over, as not about authentication:");
 	for (size_t i = 0; i < c->passed_over_count; i++)
 		printf("  %s\n", c->passed_over[i]);
+	for (size_t i = 0; config_warning(c, i) != NULL; i++)
+		printf("Warning: %s\n", config_warning(c, i));
 	printf("%s: good\n", path);
 	config_free(&c);
 	return EX_OK;

@@ -242,15 +242,6 @@ static void tell_passed_over(const struct config *c)
 		log_debug("passed over: %s", c->passed_over[i]);
 }
 
-/* As Dovecot 2.3 does it, so that nobody is locked out by the change of servers; but said. */
-static void warn_of_weak_schemes(const struct config *c)
-{
-	if (c->dovecot && c->scopes[0].auth->allow_weak_schemes)
-		log_warning("auth_allow_weak_schemes is on, as in Dovecot 2.3: passwords kept in "
-			    "MD5, DES and the like are accepted. Set it to no when there are none "
-			    "left (authctl pw upgrade-status -s counts them)");
-}
-
 struct lineup *lineup_load(struct parent *p, struct config_report *report)
 {
 	struct config *c = load_file(p, report);
@@ -273,7 +264,8 @@ struct lineup *lineup_load(struct parent *p, struct config_report *report)
 	if (p->current == NULL)
 		log_init("master", l->log.format, l->log.debug);
 	tell_passed_over(c);
-	warn_of_weak_schemes(c);
+	for (size_t i = 0; config_warning(c, i) != NULL; i++)
+		log_warning("%s", config_warning(c, i));
 	if (!l->drops_privileges)
 		say_without_root(l);
 	else if (is_root_name(c->service_user))

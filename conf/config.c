@@ -121,3 +121,29 @@ const struct config_scope *config_scope_for(const struct config *c, struct span 
 	}
 	return other != NULL ? other : &c->scopes[0];
 }
+
+const char *config_warning(const struct config *c, size_t number)
+{
+	const struct auth_settings *set = c->scopes[0].auth;
+	const struct {
+		bool given;
+		const char *text;
+	} all[] = {
+	    /* so that nobody is locked out by the change of servers */
+	    {c->dovecot && set->allow_weak_schemes,
+		"auth_allow_weak_schemes is on, as in Dovecot 2.3: passwords kept in MD5, DES and "
+		"the like are accepted. Set it to no when there are none left (authctl pw "
+		"upgrade-status -s counts them)"},
+	    {set->policy_server_url[0] != '\0',
+		"auth_policy_server_url: no policy server is asked yet; logins are decided "
+		"without one"},
+	    {set->use_winbind,
+		"auth_use_winbind: Samba's helper is not asked yet; NTLM and GSS-SPNEGO are "
+		"decided here"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		if (all[i].given && number-- == 0)
+			return all[i].text;
+	}
+	return NULL;
+}

@@ -248,6 +248,9 @@ void config_free(struct config **config);
 /* The scope of a request: the protocol's own, else a !other one, else the global one. */
 const struct config_scope *config_scope_for(const struct config *c, struct span service);
 
+/* What is good, but should be known: the text of that number, NULL when there are no more. */
+const char *config_warning(const struct config *c, size_t number);
+
 /* In the configuration language, secrets hidden. changed_only as in doveconf -n. */
 void config_print(const struct config *c, bool changed_only, struct buffer *out);
 

@@ -408,6 +408,10 @@ def test_config_check():
     good = write(GOOD)
     assert ctl("config", "check", good).returncode == OK
     assert ctl("-c", good, "config", "check").returncode == OK
+    policy = "auth_policy_server_url = http://127.0.0.1:1/\nauth_policy_hash_nonce = x\n"
+    for more, said in ((policy, "no policy server is asked"), ("auth_use_winbind = yes\n", "Samba"), ("", "")):
+        done = ctl("config", "check", write(GOOD + more))  # what has no effect yet must be known
+        assert done.returncode == OK and said in done.stdout and done.stdout.count("Warning: ") == (more != ""), more
     bad = write(GOOD + "auth_mechanism = plain\nauth_verbose = perhaps\n")
     done = ctl("config", "check", bad)
     assert done.returncode == CONFIG
