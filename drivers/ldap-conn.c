@@ -311,13 +311,26 @@ static int set_options(LDAP *ld, const struct ldap_settings *s)
 	return rc;
 }
 
-static const char *why(const struct ldap_conn *c, int code, struct arena *a)
+/* In words that somebody can act on; none: when neither libldap nor errno has any. */
+static const char *cause(const char *words, int e, const char *none)
+{
+	/* what GnuTLS says of the -1 that is libldap's for a certificate */
+	if (words != NULL && strcmp(words, "(unknown error code)") == 0)
+		return "the server's certificate is not trusted, or has expired";
+	if (words != NULL && words[0] != '\0')
+		return words;
+	if (e == ENOTCONN)
+		return "nobody takes the connection there";
+	return e != 0 ? strerror(e) : none;
+}
+
+static const char *why(const struct ldap_conn *c, int code, const char *none, struct arena *a)
 {
 	char *words = NULL;
 	int e = errno;
 	ldap_get_option(c->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &words);
 	bool any = words != NULL && words[0] != '\0';
-	const char *more = any ? words : code == LDAP_SERVER_DOWN && e != 0 ? strerror(e) : "";
+	const char *more = any || code == LDAP_SERVER_DOWN ? cause(words, e, none) : "";
 	const char *text =
 	    arena_printf(a, "%s%s%s", ldap_err2string(code), more[0] != '\0' ? ": " : "", more).ptr;
 	ldap_memfree(words);
@@ -346,7 +359,8 @@ static enum ldap_call connect_step(
 	errno = 0;
 	rc = ldap_connect(c->ld);
 	if (rc != LDAP_SUCCESS)
-		return ldap_conn_lost(c, true, err, "connecting: %s", why(c, rc, a));
+		return ldap_conn_lost(
+		    c, true, err, "connecting: %s", why(c, rc, "does its name resolve?", a));
 	return CALL_DONE;
 }
 
@@ -358,7 +372,7 @@ static enum ldap_call start_tls_step(
 	int msgid;
 	int rc = ldap_start_tls(c->ld, NULL, NULL, &msgid);
 	if (rc != LDAP_SUCCESS)
-		return ldap_conn_lost(c, true, err, "StartTLS: %s", why(c, rc, a));
+		return ldap_conn_lost(c, true, err, "StartTLS: %s", why(c, rc, "", a));
 	int64_t ms = patience(c, deadline_ms, CONNECT_MS);
 	if (wait_for(c, msgid, true, ms, &res, err) != CALL_DONE) {
 		err_prefix(err, "StartTLS");
@@ -373,7 +387,7 @@ static enum ldap_call start_tls_step(
 	errno = 0;
 	rc = ldap_install_tls(c->ld);
 	if (rc != LDAP_SUCCESS)
-		return ldap_conn_lost(c, true, err, "TLS: %s", why(c, rc, a));
+		return ldap_conn_lost(c, true, err, "TLS: %s", why(c, rc, "", a));
 	return CALL_DONE;
 }
 
@@ -428,7 +442,10 @@ static enum ldap_call open_somewhere(
 	for (unsigned tried = 0;; tried |= 1U << c->server) {
 		if (deadline_ms - clock_ms() < HASTE_MS) {
 			c->hasty = true;
-			err_set(err, EX_TEMPFAIL, "no time left to connect to an LDAP server");
+			/* what went wrong with the others says more */
+			if (tried == 0)
+				err_set(
+				    err, EX_TEMPFAIL, "no time left to connect to an LDAP server");
 			return CALL_FAILED;
 		}
 		int server = ldap_servers_pick(c->servers, tried, deadline_ms, err);

@@ -1,6 +1,8 @@
 """The ldap driver against real slapd servers: what it finds, what outages do to it, and who gets in."""
 
 import os
+import re
+import socket
 
 import pytest
 
@@ -319,6 +321,27 @@ def test_a_list_that_is_cut_is_no_list(small):
 
 
 # ---- TLS and SASL ----
+
+def test_the_log_says_why_there_is_no_connection(slapd, authority):
+    """Which server, and what an administrator can look after; never libldap's own riddles."""
+    stranger = ldap.Authority(proc.new_dir("stranger"))
+    silent = socket.create_server(("127.0.0.1", 0), backlog=0)
+    waiting = [socket.socket() for _ in range(3)]  # the queue is full: nobody else gets in
+    for one in waiting:
+        one.setblocking(False)
+        one.connect_ex(silent.getsockname())
+    for uri, want in (("ldap://127.0.0.1:%d" % proc.free_port(), "refused|nobody takes the connection"),
+                      ("ldap://no-such-host.invalid", "does its name resolve"),
+                      ("ldap://127.0.0.1:%d" % silent.getsockname()[1], "timed out"),
+                      ("ldaps://127.0.0.1:%d" % slapd.tls_port, "certificate is not trusted")):
+        with Broker(uris=uri, deadline="2 s", tls_ca_cert_file=stranger.cert, userdb=False) as b:
+            assert b.result("alice", GOOD["alice"]) == TEMPFAIL
+            log = b.server.logs()
+            assert re.search(r"ldap\(alice\): %s: connecting: .*(%s)" % (re.escape(uri), want), log), log
+            assert "endpoint" not in log and "unknown error" not in log and "no time left" not in log
+    for one in waiting + [silent]:
+        one.close()
+
 
 @pytest.mark.parametrize("way", ["ldaps", "starttls"])
 def test_tls_is_verified(slapd, authority, way):
