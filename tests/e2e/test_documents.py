@@ -89,6 +89,45 @@ userdb {
         server.stop()
 
 
+def indented(document, beginning):
+    """The block of the document that begins so, for a machine that has neither authd's user nor its own files."""
+    text = (ROOT / document).read_text()
+    blocks = [re.sub(r"^    ", "", b, flags=re.M) for b in re.findall(r"(?:^    .*\n)+", text, re.M)]
+    found = [b for b in blocks if b.startswith(beginning)]
+    assert len(found) == 1, "%s should have one block that begins with %s" % (document, beginning)
+    return found[0]
+
+
+def settings(where, text, *options):
+    """What authctl makes of a file of that text."""
+    where.write_text(text)
+    run = proc.run([authserver.AUTHCTL, *options, "-c", str(where), "config", "-n"])
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_the_files_of_the_readme_and_of_dovecot_with_authd():
+    """Each is good as it is to be copied, and Dovecot's, with its sockets taken away, serves when it is included."""
+    work = Path(proc.new_dir("doc"))
+    readme = settings(work / "readme.conf", indented("README.md", "auth_mechanisms"))
+    assert "/var/spool/postfix/private/auth" in readme
+    document = "docs/dovecot-with-authd.md"
+    beside = indented(document, "# Dovecot's processes look here")
+    assert "default_internal_user = dovecot" in settings(work / "beside.conf", beside)
+    passdb = beside[beside.index("passdb {"):beside.index("service auth {")]
+    (work / "dovecot.conf").write_text(
+        passdb + indented(document, "service auth {") + indented(document, "service imap-login {"))
+    without = proc.run([authserver.AUTHCTL, "config", "check", "--dovecot", str(work / "dovecot.conf")])
+    assert without.returncode == 78 and "a file for authd that includes this one" in without.stderr
+    include = indented(document, "!include ").replace("/etc/dovecot/dovecot.conf", str(work / "dovecot.conf"))
+    listeners = beside[beside.index("service auth {"):]
+    both = settings(work / "including.conf", include + listeners, "--dovecot")
+    paths = re.findall(r"unix_listener /run/dovecot/(\S+)", listeners)
+    served = re.findall(r"unix_listener (?:/run/dovecot/)?(\S+)", both)
+    assert len(paths) == 6 and sorted(paths) == sorted(served), both
+    assert "base_dir = /run/dovecot" in both and "driver = passwd-file" in both
+
+
 def run_conformance(work, *args):
     """The last line of the suite's output, and all of it."""
     run = proc.run([str(ROOT / "tests/conformance/run"), *map(str, args)], cwd=work, timeout=120)
