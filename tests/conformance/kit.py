@@ -109,6 +109,7 @@ class Adapter:
     twice = b"last"  # which of a field's two values counts: b"first" or b"last"
     double = "refused"  # what two entries of a name are: "refused", or b"..." the password that counts
     double_lookup = "FAIL"  # "refused" and a lookup for the userdb: "USER" where the first entry does
+    lookup_fields = False  # who cannot do "fields" gives them to a lookup without a password
     names_max = 1024
     password_max = 1024
     bad_in_names = b""  # bytes that no name of the backend can have

@@ -82,13 +82,13 @@ class LdapBind(Ldap):
 
 
 class LdapBindDn(Ldap):
-    """Without a search: the DN is made of the name."""
+    """A login without a search: the DN is made of the name. Lookups search."""
 
     name = "ldap auth_bind_userdn"
     more = {"auth_bind": "yes", "auth_bind_userdn": "uid=%u,ou=people," + ldap.BASE}
+    lookup_fields = True
     names_max = 200  # of a DN in slapd's database
     cannot = {
-        "show": "the DN is made of the name, nothing is looked up",
         "fields": "the DN is made of the name, nothing is looked up",
         "credential": "the DN is made of the name, nothing is looked up",
         "spelling": "the DN is made of the name, nothing is looked up",
