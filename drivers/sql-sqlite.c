@@ -67,6 +67,7 @@ static void *conn_open(
 	if (rc == SQLITE_OK) {
 		sqlite3_busy_handler(c->db, busy, c);
 		sqlite3_progress_handler(c->db, 10000, give_up, c);
+		(void)sqlite3_limit(c->db, SQLITE_LIMIT_LENGTH, 2 * SQL_ROW_MAX);
 	}
 	if (rc == SQLITE_OK && set_journal_mode(c, to->journal_mode))
 		return c;
@@ -115,6 +116,20 @@ static enum sql_result failure(struct conn *c, int rc, struct err *err)
 	}
 }
 
+/* Of a statement that ran. When its text is still a good one, it was this row, and nobody else's. */
+static enum sql_result step_failure(struct conn *c, int rc, struct err *err)
+{
+	enum sql_result r = failure(c, rc, err);
+	sqlite3_stmt *again = NULL;
+	if (r == SQL_NO_VALUE)
+		return SQL_UNFIT;
+	if (r == SQL_FAILED &&
+	    sqlite3_prepare_v3(c->db, sqlite3_sql(c->running), -1, 0, &again, NULL) == SQLITE_OK)
+		r = SQL_UNFIT;
+	sqlite3_finalize(again);
+	return r;
+}
+
 static sqlite3_stmt *prepared(struct conn *c, const struct sql_query *q, int *rc)
 {
 	sqlite3_stmt **st = &c->slots[q->slot];
@@ -158,7 +173,7 @@ static enum sql_result start(
 	}
 	rc = sqlite3_step(st);
 	c->has_row = rc == SQLITE_ROW;
-	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQL_ROW : failure(c, rc, err);
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQL_ROW : step_failure(c, rc, err);
 }
 
 static enum sql_result conn_execute(void *handle, const struct sql_query *q,
@@ -195,7 +210,7 @@ static enum sql_result conn_next(
 	if (rc == SQLITE_DONE)
 		return SQL_END;
 	if (rc != SQLITE_ROW)
-		return failure(c, rc, err);
+		return step_failure(c, rc, err);
 	int n = sqlite3_column_count(st);
 	struct span *names = arena_alloc(a, 2 * (size_t)(n + 1) * sizeof(*names));
 	struct span *values = names + n;

@@ -292,6 +292,8 @@ ONE_ROW_FAILS = {
         ("SELECT CASE '%n' WHEN 'anna' THEN repeat('x', 50000000) ELSE '/h' END AS home", "a row has more than"),
     ],
     "sqlite": [
+        ("SELECT CASE '%n' WHEN 'anna' THEN abs(-9223372036854775807 - 1) ELSE '/h' END AS home", "integer overflow"),
+        ("SELECT CASE '%n' WHEN 'anna' THEN hex(zeroblob(150000000)) ELSE '/h' END AS home", "too big"),
         ("SELECT CASE '%n' WHEN 'anna' THEN hex(zeroblob(10000000)) ELSE '/h' END AS home", "a row has more than"),
     ],
 }
