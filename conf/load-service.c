@@ -57,11 +57,21 @@ bool load_listener_type(const struct listener_settings *set, enum listener_type 
 
 /* ---- listeners ---- */
 
-/* "auth-client" and "/run/dovecot/auth-client" are one. */
+/* /var/run is a link to /run; older files name it. */
+static const char *without_var(const char *path)
+{
+	return strncmp(path, "/var/run/", strlen("/var/run/")) == 0 ? path + strlen("/var") : path;
+}
+
+/* "auth-client", "/run/dovecot/auth-client" and that in /var/run are one. */
 static const char *without_base(const struct load *l, const char *path)
 {
-	size_t n = strlen(l->c->process->base_dir);
-	if (strncmp(path, l->c->process->base_dir, n) == 0 && path[n] == '/')
+	const char *base = without_var(l->c->process->base_dir);
+	size_t n = strlen(base);
+	while (n > 0 && base[n - 1] == '/')
+		n--;
+	path = without_var(path);
+	if (strncmp(path, base, n) == 0 && path[n] == '/')
 		return path + n + 1;
 	return path;
 }

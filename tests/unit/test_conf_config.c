@@ -280,6 +280,21 @@ static void dovecot_listeners(void **state)
 	assert_string_equal(c->process->base_dir, "/run/dovecot");
 	assert_true(c->scopes[0].auth->allow_weak_schemes);
 	config_free(&c);
+	/* a file from when /run was /var/run */
+	static const char *const bases[] = {"", "base_dir = /var/run/dovecot/\n"};
+	for (size_t i = 0; i < ARRAY_LEN(bases); i++) {
+		char text[512];
+		snprintf(text, sizeof(text),
+		    "%s" PASSDB("/a") "service auth {\nunix_listener /var/run/dovecot/auth-client "
+				      "{\nmode = 0660\n}\nunix_listener /run/dovecot/auth-master "
+				      "{\nmode = 0600\n}\n}\n",
+		    bases[i]);
+		c = load_dovecot(text);
+		assert_int_equal(c->listener_count, 6);
+		assert_null(listener(c, "auth-client"));
+		assert_null(listener(c, "auth-master"));
+		config_free(&c);
+	}
 }
 
 static void passing_over(void **state)
@@ -395,7 +410,7 @@ static void examples(void **state)
 {
 	(void)state;
 	static const char *const names[] = {"conf/examples/minimal.conf",
-	    "conf/examples/postfix.conf", "conf/examples/dovecot.conf"};
+	    "conf/examples/postfix.conf", "conf/examples/dovecot.conf", "conf/examples/exim.conf"};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		struct config *c = load_file(names[i], &kit_options);
 		assert_string_equal(errors.text, "");
