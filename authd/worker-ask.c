@@ -275,7 +275,7 @@ void asker_hash(struct asker *as, struct job *job)
 		return;
 	}
 	bool compared = v == VERDICT_OK || v == VERDICT_MISMATCH;
-	if (compared)
+	if (compared && !scheme_is_locked(&job->hash))
 		asker_note_kind(as, &job->hash);
 	if (answer_is_known(job)) {
 		job->answer.has_password = v == VERDICT_OK;
@@ -322,16 +322,26 @@ static bool hash_here_or_later(struct asker *as, struct job *job)
 	return false;
 }
 
-static bool unknown_user(struct asker *as, struct job *job)
+/* Who is unknown, or has nothing to compare with: it takes as long as any other user's login. */
+static bool refuse(struct asker *as, struct job *job, enum verdict v)
 {
 	bool owed = secret_is_set(job->q.password) && (job->q.flags & ASK_NO_DUMMY) == 0;
 	if (owed && asker_dummy_hash(as, job)) {
 		job->dummy = true;
-		job->verdict = VERDICT_UNKNOWN_USER;
+		job->verdict = v;
+		job->more_count = 0;
 		return hash_here_or_later(as, job);
 	}
-	asker_answer(job, VERDICT_UNKNOWN_USER);
+	asker_answer(job, v);
 	return true;
+}
+
+static bool is_locked(const struct job *job)
+{
+	bool locked = job->unread == NULL && scheme_is_locked(&job->hash);
+	for (size_t i = 0; i < job->more_count && locked; i++)
+		locked = scheme_is_locked(&job->more[i].hash);
+	return locked;
 }
 
 static bool compare(struct asker *as, struct job *job)
@@ -342,12 +352,14 @@ static bool compare(struct asker *as, struct job *job)
 	} else if ((job->q.flags & ASK_SKIP_PASSWORD) != 0 || any_password_will_do(as, job)) {
 		asker_answer(job, VERDICT_OK);
 	} else if (!secret_is_set(job->ask.entry.password)) {
-		asker_answer(job, VERDICT_MISMATCH);
-		job->answer.detail = SPAN_LIT("No password returned (and no nopassword)");
+		err_set(&job->ask.err, 0,
+		    "Password mismatch: No password returned (and no nopassword)");
+		return refuse(as, job, VERDICT_MISMATCH);
 	} else if (!secret_is_set(job->q.password)) {
 		job_answer(job, VERDICT_INTERNAL, "the question came without a password");
 	} else if (asker_parse(as, job)) {
-		return hash_here_or_later(as, job);
+		return is_locked(job) ? refuse(as, job, VERDICT_MISMATCH)
+				      : hash_here_or_later(as, job);
 	}
 	return true;
 }
@@ -386,7 +398,7 @@ static bool verify(struct asker *as, void *state, struct job *job)
 	if (v == VERDICT_OK)
 		return compare(as, job);
 	if (v == VERDICT_UNKNOWN_USER && !skip)
-		return unknown_user(as, job);
+		return refuse(as, job, VERDICT_UNKNOWN_USER);
 	if ((v == VERDICT_DISABLED || v == VERDICT_EXPIRED) && !skip)
 		return refused_user(as, job, v);
 	asker_take_passwords(as, job);

@@ -50,11 +50,20 @@ static struct span crypt_run(const char *phrase, const char *setting, struct are
 	return out;
 }
 
+static bool is_locked(struct span raw)
+{
+	return raw.len == 0 || raw.ptr[0] == '!' || raw.ptr[0] == '*' || span_eq_str(raw, "x");
+}
+
+bool scheme_is_locked(const struct scheme_hash *h)
+{
+	return (h->scheme->flags & SCHEME_CRYPT) != 0 && is_locked(secret_reveal(h->raw));
+}
+
 static enum verdict crypt_compare(
     const char *name, struct span raw, struct secret password, struct arena *a, struct err *err)
 {
-	/* nothing is hashed to these: how passwd files lock an account */
-	if (raw.len == 0 || raw.ptr[0] == '!' || raw.ptr[0] == '*')
+	if (is_locked(raw))
 		return VERDICT_MISMATCH;
 	if (raw.len >= CRYPT_OUTPUT_SIZE || span_find(raw, '\0') >= 0)
 		return scheme_invalid(err, "not a valid %s hash", name);

@@ -186,9 +186,10 @@ bool scheme_is_weak(const struct scheme_hash *h, const char **name)
 {
 	struct span raw = secret_reveal(h->raw);
 	const char *counts_as = h->scheme->name;
-	bool weak = h->scheme->flags & SCHEME_WEAK;
+	bool locked = scheme_is_locked(h); /* nobody gets in by it */
+	bool weak = !locked && (h->scheme->flags & SCHEME_WEAK);
 	/* a weak hash stays weak under the name of a strong one */
-	if (!weak && (h->scheme->flags & SCHEME_CRYPT) && raw.len > 0) {
+	if (!weak && !locked && (h->scheme->flags & SCHEME_CRYPT)) {
 		weak = true;
 		if (raw.ptr[0] != '$')
 			counts_as = "DES-CRYPT";

@@ -81,6 +81,8 @@ bool scheme_parse(struct secret stored, const char *default_scheme, bool noschem
 struct scheme_cost scheme_cost(const struct scheme_hash *h);
 /* By scheme or, for a crypt(3) string, by value: then *name (may be NULL) is what it counts as. */
 bool scheme_is_weak(const struct scheme_hash *h, const char **name);
+/* A crypt(3) string that nothing hashes to, as passwd files have it for a locked account. */
+bool scheme_is_locked(const struct scheme_hash *h);
 /* A hash priced above SCHEME_USEC_MAX is not tried: INTERNAL. */
 enum verdict scheme_verify(const struct scheme_hash *h, struct secret password, struct span user,
     struct arena *a, struct err *err) MUST_CHECK;

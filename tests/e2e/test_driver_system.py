@@ -22,6 +22,7 @@ def users():
     try:
         u.add("s", hashed)
         u.add("l", "!" + hashed)
+        u.add("le", "!" + hashed, "-e", "2001-01-01")
         u.add("e", hashed, "-e", "2001-01-01")
         u.add("o", hashed)
         aged = proc.run(["chage", "-d", "2001-01-01", "-M", "30", pam.NAME + "o"])
@@ -62,6 +63,9 @@ def test_shadow(shadow_server):
     assert result(shadow_server, name + "s", "") == "FAIL"
     assert result(shadow_server, name + "l", PASSWORD) == "FAIL"
     assert result(shadow_server, name + "l", "!") == "FAIL"
+    # without a password nobody is told that it is locked, and fail2ban counts who tries
+    assert result(shadow_server, name + "le", PASSWORD) == "FAIL"
+    assert "shadow(%sl,192.0.2.1): Password mismatch" % name in shadow_server.logs()
     assert result(shadow_server, name + "e", PASSWORD) == "user_disabled"
     assert result(shadow_server, name + "o", PASSWORD) == "pass_expired"
     # only the user himself hears why

@@ -2,6 +2,7 @@
 
 import base64
 import collections
+import os
 
 import pytest
 
@@ -57,6 +58,21 @@ def test_failures_of_mechanisms_that_compute(start_server):
                         lambda challenge: cram_md5(challenge, user, password)) == wanted
     server.wait_log("192.0.2.3")
     assert banned(server.log) == {"192.0.2.1": 2, "192.0.2.2": 2}
+
+
+@pytest.mark.authd_only("dovecot-auth has other words for an account without a password")
+def test_guesses_at_locked_accounts_are_counted(start_server):
+    """They fail as any wrong password does: whoever guesses is not told, and is counted."""
+    path = os.path.join(proc.new_dir("locked"), "users")
+    with open(path, "w") as f:
+        f.write("bang:!\nstar:*\nx:x\nlock:!$6$rounds=1000$a$b\nbare\ncrypt:{CRYPT}!\n")
+    server = start_server(text="auth_verbose = yes\nauth_failure_delay = 0\npassdb {\n  driver = passwd-file\n"
+                               "  args = %s\n}\n" % path)
+    with server.client() as c:
+        for user in ("bang", "star", "x", "lock", "bare", "crypt"):
+            reply = c.login(user, users.WRONG, "rip=192.0.2.1")
+            assert reply.cmd == "FAIL" and not reply.get("code"), user
+    assert banned(server.log) == {"192.0.2.1": 6}
 
 
 def test_lookups_and_outages_ban_nobody(start_server):

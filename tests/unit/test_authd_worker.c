@@ -23,10 +23,14 @@ static void write_users(struct kit *k)
 	    "weak:{MD5-CRYPT}$1$GgvxyNz8$OjZhLh4P.gF1lxYEbLZ3e/:1:1\n"
 	    "weak2:{CRYPT}$1$GgvxyNz8$OjZhLh4P.gF1lxYEbLZ3e/:1:1\n"
 	    "weak3:JBOZ0DgmtucwE:1:1\n"
+	    "locked:!%s:1:1\n"
+	    "star:*:1:1\n"
+	    "x:x:1:1::/h::nopassword=y\n"
+	    "locked2:{DES-CRYPT}!:1:1\n"
 	    "odd:{NO-SUCH}x:1:1\n"
 	    "fat:{ARGON2ID}$argon2id$v=19$m=2097152,t=1,p=1$vBb99oJ12p3WAdYlaMHz1A$"
 	    "jtFOtbo/sYV9OSlTxDo/nVNq3uArHd5GJSEx0ty85Cc:1:1\n",
-	    slow_hash, slow_hash);
+	    slow_hash, slow_hash, slow_hash);
 	kit_write(k, "users", buffer_span(&b));
 	buffer_free(&b);
 }
@@ -64,7 +68,13 @@ static void test_verify(void **state)
 	    {"any", "thing", "", VERDICT_OK, false},
 	    {"both", "x", "", VERDICT_OK, true},
 	    {"both", "y", "Password mismatch", VERDICT_MISMATCH, true},
-	    {"none", "", "No password returned (and no nopassword)", VERDICT_MISMATCH, false},
+	    {"none", "", "Password mismatch: No password returned (and no nopassword)",
+		VERDICT_MISMATCH, false},
+	    /* who locks an account so has no outage, and nothing else lets anybody in */
+	    {"locked", "pencil", "Password mismatch", VERDICT_MISMATCH, false},
+	    {"star", "*", "Password mismatch", VERDICT_MISMATCH, false},
+	    {"x", "x", "Password mismatch", VERDICT_MISMATCH, false},
+	    {"locked2", "!", "Password mismatch", VERDICT_MISMATCH, false},
 	    {"next", "anything", "", VERDICT_NEXT, false},
 	    {"weak", "test", "Weak password scheme 'MD5-CRYPT' used and refused", VERDICT_INTERNAL,
 		false},

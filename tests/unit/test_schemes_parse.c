@@ -189,7 +189,7 @@ static const struct {
     {"{SHA512-CRYPT}", VERDICT_MISMATCH},
     {"{MD5-CRYPT}", VERDICT_MISMATCH},
     {"{BLF-CRYPT}", VERDICT_MISMATCH},
-    {"{CRYPT}x", VERDICT_INTERNAL},
+    {"{CRYPT}x", VERDICT_MISMATCH}, /* as in /etc/passwd */
     {"{CRYPT}secret", VERDICT_INTERNAL},
     {"{CRYPT}$unknown$salt$hash", VERDICT_INTERNAL},
     {"{CRYPT}$6$saltsalt$cutshort", VERDICT_INTERNAL},
