@@ -91,7 +91,8 @@ static const struct setting auth_rows[] = {
 	"be "
 	"flushed. 0: not at all."),
     ROW(cache_verify_password_with_worker, BOOL, "auth_cache_verify_password_with_worker", "no",
-	"Hash the password of a cached entry in a worker. Here all hashing is done there." LATER),
+	"Accepted for compatibility, without effect: a cached answer costs a digest, no password "
+	"hash."),
     ROW(worker_max_count, UINT, "auth_worker_max_count", "30",
 	"Most workers that a section with one question a process may have."),
     ROW(krb5_keytab, STRING, "auth_krb5_keytab", "",
