@@ -101,18 +101,17 @@ static bool read_values(
  * One user's values are why the entry came. Of two users' values one might be
  * why, and the others differ in case that counts, or cannot be searched.
  */
-static bool has_one_claim(const struct ldap_sought *sought, size_t count, bool *any)
+static bool is_of_one(const struct ldap_sought *sought, size_t count)
 {
 	const struct ldap_sought *first = NULL;
-	bool one = true;
 	for (size_t i = 0; i < count; i++) {
-		if (!sought[i].claims)
+		if (!sought[i].claims && !sought[i].hinted)
 			continue;
-		one = one && (first == NULL || span_eq(first->value, sought[i].value));
+		if (first != NULL && !span_eq(first->value, sought[i].value))
+			return false;
 		first = &sought[i];
 	}
-	*any = first != NULL;
-	return one;
+	return true;
 }
 
 /* Gives the entry to everyone who seeks one of its values; false: it is nobody's. */
@@ -120,14 +119,15 @@ static bool give(struct ldap_conn *c, struct ldap_pattern *p, LDAPMessage *msg, 
     struct ldap_sought *sought, size_t count)
 {
 	struct ldap_entry e;
-	bool any;
+	bool any = false;
 	if (!ldap_search_entry(c, msg, a, &e) || !read_values(p, &e, sought, count))
 		return false;
-	bool one = has_one_claim(sought, count, &any);
+	bool one = is_of_one(sought, count);
 	for (size_t i = 0; i < count; i++) {
 		struct ldap_sought *s = &sought[i];
 		if (!s->claims && !s->hinted)
 			continue;
+		any = any || s->claims;
 		s->unsure = s->unsure || s->found || !one || !s->claims;
 		s->found = true;
 		if (!s->unsure && !ldap_search_entry(c, msg, s->arena, s->entry))

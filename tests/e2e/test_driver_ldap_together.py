@@ -79,6 +79,7 @@ def people():
     out.append(person("secondmail", 6017, mail="3rd@example.net"))
     out.append(person("de", 6018, cn="german").replace("\nsn:", "\ncn;lang-de: choice\nsn:", 1))
     out.append(person("choice", 6019))
+    out.append(person("both", 6020, labeledURI="Link").replace("\nsn:", "\ncn;lang-de: pretty\nsn:", 1))
     return "".join(out)
 
 
@@ -197,6 +198,7 @@ UNSEEN = {
     "another name of the attribute": ("(|(userid=%u)(mail=%u))", "uid=x", ["3rd@example.net", "secondmail"], "secondmail", "FAIL"),
     "a subtype": ("(|(uid=%u)(name=%u))", "sn=x,title=y", ["first", "second"], "second", "FAIL"),
     "an option": ("(|(uid=%u)(cn=%u))", "cn;lang-de=x", ["german", "choice"], "choice", "FAIL"),
+    "an option, and case that counts": ("(|(labeledURI=%u)(cn=%u))", "cn;lang-de=x", ["pretty", "link"], "link", "NOTFOUND"),
 }
 
 
