@@ -116,7 +116,7 @@ static enum sql_result failure(struct conn *c, int rc, struct err *err)
 	}
 }
 
-/* Of a statement that ran. When its text is still a good one, it was this row, and nobody else's. */
+/* Of a statement that ran. If its text is still a good one, it was this row and nobody else's. */
 static enum sql_result step_failure(struct conn *c, int rc, struct err *err)
 {
 	enum sql_result r = failure(c, rc, err);
