@@ -145,6 +145,8 @@ enum ldap_call ldap_search_take(struct ldap_conn *c, const struct ldap_query *q,
 bool ldap_search_entry(
     struct ldap_conn *c, LDAPMessage *msg, struct arena *a, struct ldap_entry *out) MUST_CHECK;
 
+void ldap_entry_copy(const struct ldap_entry *from, struct arena *a, struct ldap_entry *out);
+
 /* false: stop */
 typedef bool ldap_each(void *ctx, const struct ldap_entry *entry);
 /* All entries, page by page when the server can; the arena is reset after each. */

@@ -62,6 +62,20 @@ bool ldap_search_entry(
 	return rc == LDAP_SUCCESS;
 }
 
+void ldap_entry_copy(const struct ldap_entry *from, struct arena *a, struct ldap_entry *out)
+{
+	*out = (struct ldap_entry){.dn = arena_dup(a, from->dn), .count = from->count};
+	out->attrs = arena_alloc(a, from->count * sizeof(*out->attrs));
+	for (size_t i = 0; i < from->count; i++) {
+		const struct ldap_values *values = &from->attrs[i].values;
+		struct span *items = arena_alloc(a, values->count * sizeof(*items));
+		for (size_t j = 0; j < values->count; j++)
+			items[j] = arena_dup(a, values->items[j]);
+		out->attrs[i].name = arena_cstr(a, span_of(from->attrs[i].name));
+		out->attrs[i].values = (struct ldap_values){items, values->count};
+	}
+}
+
 struct ldap_values ldap_entry_values(const struct ldap_entry *entry, const char *attr)
 {
 	for (size_t i = 0; i < entry->count; i++) {

@@ -130,8 +130,8 @@ static bool give(struct ldap_conn *c, struct ldap_pattern *p, LDAPMessage *msg, 
 		any = any || s->claims;
 		s->unsure = s->unsure || s->found || !one || !s->claims;
 		s->found = true;
-		if (!s->unsure && !ldap_search_entry(c, msg, s->arena, s->entry))
-			return false;
+		if (!s->unsure)
+			ldap_entry_copy(&e, s->arena, s->entry);
 	}
 	return any;
 }
