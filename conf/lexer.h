@@ -42,7 +42,7 @@ struct conf_lexer {
 	unsigned line;
 	struct arena *arena;
 	bool patient; /* comments and empty lines amid a continued line are passed over */
-	bool groups; /* Dovecot 2.4: "group @label name {" is a section */
+	bool groups;  /* Dovecot 2.4: "group @label name {" is a section */
 };
 
 struct conf_lexer conf_lexer_of(struct span text, struct arena *a);
