@@ -5,6 +5,7 @@
 #include "authd/child.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,10 @@ static bool start_log(bool front, struct logging *log, struct err *err)
 		return err_set(err, EX_SOFTWARE, "%s does not parse", SPAWN_ENV_LOG);
 	if (!front)
 		snprintf(prefix, sizeof(prefix), "auth-worker(%s)", environment(SPAWN_ENV_SECTION));
+	if (!front) { /* nobody whom it starts gets it */
+		log_to_descriptor(LOG_FD);
+		(void)fcntl(LOG_FD, F_SETFD, FD_CLOEXEC);
+	}
 	logging_apply(log, prefix);
 	return true;
 }

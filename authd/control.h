@@ -4,7 +4,8 @@
  * reads a request here; children say little.
  *
  * A child is started with this socket as descriptor 3 and, a worker, its
- * channel as descriptor 4; 0 and 1 are /dev/null, 2 is the log.
+ * channel as descriptor 4; 0 and 1 are /dev/null, 2 is the log. To a worker 5
+ * is the log, and 2 a pipe to the parent: libraries print there.
  */
 #ifndef AUTHD_CONTROL_H
 #define AUTHD_CONTROL_H
@@ -12,7 +13,7 @@
 #include "base/err.h"
 #include "base/wire.h"
 
-enum { CONTROL_FD = 3, CHANNEL_FD = 4, CONTROL_PACKET_MAX = 4096 };
+enum { CONTROL_FD = 3, CHANNEL_FD = 4, LOG_FD = 5, CONTROL_PACKET_MAX = 4096 };
 
 enum control_type {
 	/* parent -> worker; fd: a sealed memfd with the worker's configuration */

@@ -83,9 +83,9 @@ bool logging_open_file(const char *path, struct err *err)
 
 void logging_take_fd(int fd)
 {
-	if (fd == STDERR_FILENO)
+	if (fd == log_descriptor())
 		return;
-	dup2(fd, STDERR_FILENO);
+	dup3(fd, log_descriptor(), log_descriptor() == STDERR_FILENO ? 0 : O_CLOEXEC);
 	close(fd);
 	log_output_changed();
 }

@@ -23,7 +23,7 @@ void logging_apply(const struct logging *l, const char *prefix);
 
 /* Descriptor 2 becomes this file, appended to. */
 bool logging_open_file(const char *path, struct err *err) MUST_CHECK;
-/* Descriptor 2 becomes fd, which is closed (CONTROL_LOG). */
+/* The log's descriptor becomes fd, which is closed (CONTROL_LOG). */
 void logging_take_fd(int fd);
 
 #endif

@@ -6,6 +6,7 @@
 #include "authd/parent.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,21 +69,35 @@ static void environment_free(struct environment *e)
 		mem_free(&e->items[i]);
 }
 
-/* Fills in pid, control and channel of c. */
-static bool start_process(struct child *c, struct environment *e, bool channel, struct err *err)
+/* Neither end blocks: a worker that says more than the pipe holds goes on without it. */
+static bool make_errors(int *ours, int *theirs, struct err *err)
 {
-	int control = -1, theirs = -1;
+	int fds[2];
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0)
+		return err_set(err, EX_OSERR, "pipe: %s", strerror(errno));
+	*ours = fds[0];
+	*theirs = fds[1];
+	return true;
+}
+
+/* Fills in pid and control of c, and those that only a worker has. */
+static bool start_process(struct child *c, struct environment *e, bool worker, struct err *err)
+{
+	int control = -1, theirs = -1, errors = -1;
 	bool ok = false;
 	char *title = mem_printf("authd: %s", c->label);
 	if (!spawn_pair(SOCK_SEQPACKET, CONTROL_BUFFER, true, &c->control, &control, err))
 		goto out;
-	if (channel && !spawn_pair(SOCK_STREAM, CHANNEL_BUFFER, true, &c->channel, &theirs, err))
+	if (worker && !make_errors(&c->errors, &errors, err))
+		goto out;
+	if (worker && !spawn_pair(SOCK_STREAM, CHANNEL_BUFFER, true, &c->channel, &theirs, err))
 		goto out;
 	const struct spawn s = {
 	    .title = title,
 	    .environment = (const char *const *)e->items,
 	    .control = control,
 	    .channel = theirs,
+	    .errors = errors,
 	};
 	c->pid = spawn_child(&s, err);
 	ok = c->pid > 0;
@@ -91,6 +106,8 @@ out:
 		close(control);
 	if (theirs >= 0)
 		close(theirs);
+	if (errors >= 0)
+		close(errors);
 	mem_free(&title);
 	return ok;
 }
@@ -99,6 +116,7 @@ static void child_free(struct child **cp)
 {
 	struct child *c = *cp;
 	child_close_control(c);
+	child_close_errors(c);
 	if (c->channel >= 0)
 		close(c->channel);
 	mem_free(&c->failure);
@@ -108,7 +126,7 @@ static void child_free(struct child **cp)
 static struct child *child_new(int64_t now)
 {
 	struct child *c = mem_alloc(sizeof(*c));
-	c->control = c->channel = -1;
+	c->control = c->channel = c->errors = -1;
 	c->state = CHILD_STARTING;
 	c->started_ms = now;
 	return c;
@@ -320,6 +338,7 @@ static void child_gone(struct parent *p, struct child *c, int status, int64_t no
 	while (c->control >= 0 && child_read(p, c, now))
 		; /* its last words */
 	child_close_control(c);
+	child_hear_last(c);
 	bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 	bool expected = p->draining ? clean || c != p->front : c->slot == NULL && c != p->front;
 	describe_end(c, status, expected);

@@ -194,6 +194,10 @@ static void watch_add(struct watch *w, int fd, pid_t pid)
 static int poll_timeout(const struct parent *p, int64_t now)
 {
 	int64_t at = lineup_next_event(p);
+	const struct child *c;
+	TAILQ_FOREACH(c, &p->children, entry)
+	if (c->errors >= 0 && !child_is_heard(c, now) && child_heard_again(c) < at)
+		at = child_heard_again(c);
 	if (at == INT64_MAX)
 		return -1;
 	if (at <= now)
@@ -201,15 +205,18 @@ static int poll_timeout(const struct parent *p, int64_t now)
 	return at - now > INT_MAX ? INT_MAX : (int)(at - now);
 }
 
-static void read_child_of(struct parent *p, pid_t pid, int64_t now)
+static void read_child_of(struct parent *p, pid_t pid, int fd, int64_t now)
 {
 	struct child *c;
 	TAILQ_FOREACH(c, &p->children, entry)
 	{
-		if (c->pid == pid && c->control >= 0) {
+		if (c->pid != pid)
+			continue;
+		if (fd == c->control)
 			child_read(p, c, now);
-			return;
-		}
+		else if (fd == c->errors)
+			child_hear(c, now);
+		return;
 	}
 }
 
@@ -219,14 +226,18 @@ static void turn(struct parent *p, struct watch *w)
 	w->count = 0;
 	watch_add(w, p->signal_fd, 0);
 	TAILQ_FOREACH(c, &p->children, entry)
-	if (c->control >= 0)
-		watch_add(w, c->control, c->pid);
+	{
+		if (c->control >= 0)
+			watch_add(w, c->control, c->pid);
+		if (child_is_heard(c, clock_ms()))
+			watch_add(w, c->errors, c->pid);
+	}
 	if (poll(w->fds, w->count, poll_timeout(p, clock_ms())) < 0 && errno != EINTR)
 		mem_panic("poll failed");
 	int64_t now = clock_ms();
 	for (size_t i = 1; i < w->count; i++)
 		if (w->fds[i].revents != 0)
-			read_child_of(p, w->pids[i], now);
+			read_child_of(p, w->pids[i], w->fds[i].fd, now);
 	if (w->fds[0].revents != 0)
 		handle_signals(p, now);
 }

@@ -37,10 +37,16 @@ struct child {
 	pid_t pid;
 	int control;
 	int channel;	/* worker: the front's end, until the front has it; else -1 */
+	int errors;	/* worker: what it writes to standard error; else -1 */
 	char label[80]; /* "front", "worker passwd-file" */
 	char *failure;	/* what it said in CONTROL_FAILED */
 	int64_t started_ms;
 	int64_t deadline_ms; /* 0: none. Then: SIGTERM when leaving, else SIGKILL */
+	/* parent-said.c: the line so far, and how many there were since said_ms */
+	char said[400];
+	size_t said_len;
+	unsigned said_lines;
+	int64_t said_ms;
 };
 
 /* The place of one worker process in a lineup. */
@@ -144,6 +150,14 @@ void children_reap(struct parent *p, int64_t now);
 bool child_read(struct parent *p, struct child *c, int64_t now);
 bool child_tell(struct child *c, enum control_type type, unsigned generation, unsigned index,
     struct span text, int fd) MUST_CHECK;
+
+/* ---- parent-said.c: what a worker writes to standard error ---- */
+
+bool child_is_heard(const struct child *c, int64_t now); /* else it has said too much */
+int64_t child_heard_again(const struct child *c);	 /* and then waits so long */
+void child_hear(struct child *c, int64_t now);
+void child_hear_last(struct child *c); /* it has ended */
+void child_close_errors(struct child *c);
 
 /* ---- parent-lineup.c: what becomes of lineups ---- */
 

@@ -75,7 +75,9 @@ static NO_RETURN void become_child(const struct spawn *s)
 	sigset_t none;
 	int null = park(open("/dev/null", O_RDWR));
 	int control = park(s->control), channel = park(s->channel), program = park(program_fd);
-	if (null < 0 || control < 0 || program < 0 || (s->channel >= 0 && channel < 0))
+	int errors = park(s->errors);
+	if (null < 0 || control < 0 || program < 0 || (s->channel >= 0 && channel < 0) ||
+	    (s->errors >= 0 && errors < 0))
 		_exit(EX_OSERR);
 	if (!place(null, 0) || !place(null, 1) || !place(control, CONTROL_FD))
 		_exit(EX_OSERR);
@@ -83,7 +85,9 @@ static NO_RETURN void become_child(const struct spawn *s)
 		_exit(EX_OSERR);
 	if (channel < 0)
 		close(CHANNEL_FD);
-	close_range(CHANNEL_FD + 1, (unsigned)program - 1, 0);
+	if (errors >= 0 && (!place(STDERR_FILENO, LOG_FD) || !place(errors, STDERR_FILENO)))
+		_exit(EX_OSERR);
+	close_range(errors >= 0 ? LOG_FD + 1 : CHANNEL_FD + 1, (unsigned)program - 1, 0);
 	close_range((unsigned)program + 1, ~0U, 0);
 	fcntl(program, F_SETFD, FD_CLOEXEC);
 	setsid(); /* a terminal's Ctrl-C is for the parent alone */

@@ -26,6 +26,7 @@ struct spawn {
 	const char *const *environment; /* "NAME=value", NULL-terminated */
 	int control;			/* becomes descriptor 3 */
 	int channel;			/* becomes descriptor 4; -1: none */
+	int errors; /* becomes descriptor 2, and the log 5; -1: the log stays 2 */
 };
 
 /* The child's pid, or -1 and *err. The caller still owns its descriptors. */

@@ -20,6 +20,7 @@ enum { WAITING_MAX = 1024 * 1024, WAITING_FULL = 32 * 1024, WAITING_KEPT = 128 *
 
 static struct {
 	char prefix[96];
+	int fd;
 	enum log_format format;
 	bool debug;
 	bool syslog;
@@ -27,7 +28,7 @@ static struct {
 	bool output_known, output_is_file;
 	struct buffer waiting;
 	unsigned long dropped;
-} state = {.prefix = "authd"};
+} state = {.prefix = "authd", .fd = STDERR_FILENO};
 
 static const char *const level_names[] = {"Debug", "Info", "Warning", "Error", "Fatal"};
 static const int syslog_levels[] = {LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERR, LOG_CRIT};
@@ -144,7 +145,7 @@ static bool is_a_file(void)
 {
 	struct stat st;
 	if (!state.output_known) {
-		state.output_is_file = fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode);
+		state.output_is_file = fstat(state.fd, &st) == 0 && S_ISREG(st.st_mode);
 		state.output_known = true;
 	}
 	return state.output_is_file;
@@ -155,11 +156,27 @@ void log_output_changed(void)
 	state.output_known = false;
 }
 
+void log_to_descriptor(int fd)
+{
+	state.fd = fd;
+	state.output_known = false;
+}
+
+int log_descriptor(void)
+{
+	return state.fd;
+}
+
 /* Without blocking: what poll() finds writable takes PIPE_BUF bytes. */
 static bool is_writable(void)
 {
-	struct pollfd p = {STDERR_FILENO, POLLOUT, 0};
+	struct pollfd p = {state.fd, POLLOUT, 0};
 	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0;
+}
+
+bool log_is_writable(void)
+{
+	return state.syslog || is_a_file() || is_writable();
 }
 
 /* As many whole lines as fit in one atomic write; of a longer line a part: more might block. */
@@ -181,7 +198,7 @@ void log_flush(void)
 		struct span s = buffer_span(&state.waiting);
 		if (!file && !is_writable())
 			break;
-		ssize_t n = write(STDERR_FILENO, s.ptr, file ? s.len : whole_lines(s));
+		ssize_t n = write(state.fd, s.ptr, file ? s.len : whole_lines(s));
 		if (n <= 0)
 			break;
 		buffer_consume(&state.waiting, (size_t)n);
@@ -231,7 +248,7 @@ static void emit(enum log_level level, struct span text, const struct log_value 
 		if (state.batch)
 			keep(b);
 		else
-			(void)!write(STDERR_FILENO, b->data, b->len);
+			(void)!write(state.fd, b->data, b->len);
 	}
 	if (!state.batch)
 		buffer_free(b); /* a thread may end at any time */

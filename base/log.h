@@ -38,7 +38,10 @@ void log_flush(void);
 void log_flush_urgent(void); /* only if more waits than log_line()s */
 void log_flush_full(
     void); /* the same, or if it is much: whoever calls this calls log_flush() soon */
-void log_output_changed(void); /* standard error was replaced */
+void log_output_changed(void);	/* the descriptor was replaced */
+void log_to_descriptor(int fd); /* in place of standard error; still the caller's */
+int log_descriptor(void);
+bool log_is_writable(void); /* a few lines would not have to wait for a reader */
 
 /* A line with named values beside the text; in JSON they are members, in text they are not shown.
  */

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import time
 
 import pytest
@@ -187,6 +188,30 @@ def test_fail2ban_counts_wrong_passwords_only(served):
     assert sorted(found) == ["198.51.100.%d" % n for n in (1, 2, 3, 4)], server.logs()
     assert ("pam(auth7,198.51.100.1): pam_authenticate() failed: Authentication failure "
             "(Password mismatch?)") in server.logs()
+
+
+def test_what_a_module_prints_is_no_line_of_the_log(real_pam, start_server):
+    """It comes out with the worker's name before it, so that nobody is banned for it; and the last
+    words of one that crashes come out, too."""
+    server = start_server(text="auth_verbose = yes\nauth_username_chars =\nauth_username_format = %u\n" +
+                          passdb(real_pam.service("prints"), "worker_count = 1"))
+    forged = "auth: Info: pam(victim,198.51.100.9): unknown user"
+    result(server, "print\n" + forged, WRONG)
+    server.wait_log("says: " + forged)
+    assert result(server, "abort") == "temp_fail"
+    server.wait_log("says: last words\n")
+    for line in server.logs().splitlines():
+        assert re.match(r"\w{3} \d\d \d\d:\d\d:\d\d (auth|master|auth-worker\(pam\)): ", line), line
+    banned = proc.run(["fail2ban-regex", "-o", "ip", server.log, FILTER]).stdout.split()
+    assert "198.51.100.9" not in banned
+
+
+def test_a_module_that_prints_without_end_holds_nobody_up(real_pam, start_server):
+    server = start_server(text=passdb(real_pam.service("flood"), "worker_count = 1"))
+    assert result(server, "flood") == "OK"
+    assert result(server, "tim") == "OK"
+    server.wait_log("says: line 0 of many")
+    assert server.logs().count("of many") < 20000  # of 200000: what is too much is lost
 
 
 def test_session_setcred_and_service_of_the_protocol(real_pam, start_server):

@@ -40,7 +40,7 @@ static int report_from_child(void)
 	return send(CONTROL_FD, text, (size_t)n, 0) == n ? 0 : 1;
 }
 
-static void start_and_read(bool channel, char *text, size_t size)
+static void start_and_read(bool channel, bool with_errors, char *text, size_t size)
 {
 	const char *environment[] = {"PROBE=child", "ASAN_OPTIONS=detect_leaks=0", NULL};
 	struct err err = {0};
@@ -51,10 +51,17 @@ static void start_and_read(bool channel, char *text, size_t size)
 	assert_true(spawn_pair(SOCK_SEQPACKET, 0, false, &ours, &theirs, &err));
 	if (channel)
 		assert_true(spawn_pair(SOCK_STREAM, 65536, true, &chan_ours, &chan_theirs, &err));
-	const struct spawn s = {"authd: test", environment, theirs, chan_theirs};
+	int errors[2] = {-1, -1};
+	if (with_errors)
+		assert_int_equal(pipe(errors), 0);
+	const struct spawn s = {"authd: test", environment, theirs, chan_theirs, errors[1]};
 	pid_t pid = spawn_child(&s, &err);
 	assert_true(pid > 0);
 	close(theirs);
+	if (with_errors) {
+		close(errors[0]);
+		close(errors[1]);
+	}
 	ssize_t n = recv(ours, text, size - 1, 0);
 	assert_true(n > 0);
 	text[n] = '\0';
@@ -73,10 +80,12 @@ static void test_child_has_the_agreed_descriptors_only(void **state)
 {
 	char text[256];
 	(void)state;
-	start_and_read(false, text, sizeof(text));
+	start_and_read(false, false, text, sizeof(text));
 	assert_string_equal(text, "child 0 1 2 3");
-	start_and_read(true, text, sizeof(text));
+	start_and_read(true, false, text, sizeof(text));
 	assert_string_equal(text, "child 0 1 2 3 4");
+	start_and_read(true, true, text, sizeof(text));
+	assert_string_equal(text, "child 0 1 2 3 4 5");
 }
 
 /* ---- restart delays ---- */

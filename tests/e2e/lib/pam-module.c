@@ -70,6 +70,15 @@ EXPORT int pam_sm_authenticate(pam_handle_t *h, int flags, int argc, const char 
 	}
 	if (argc > 2 && access(argv[2], F_OK) == 0)
 		return PAM_AUTHINFO_UNAVAIL;
+	/* what libraries print, with a name in it that a client chose */
+	if (strncmp(user, "print", 5) == 0)
+		fprintf(stderr, "no such user: %s\n", user);
+	for (int i = 0; strcmp(user, "flood") == 0 && i < 200000; i++)
+		fprintf(stderr, "line %d of many\n", i);
+	if (strcmp(user, "abort") == 0) {
+		fprintf(stderr, "last words");
+		abort();
+	}
 	if (strcmp(user, "crash") == 0)
 		raise(SIGSEGV);
 	if (strcmp(user, "exit") == 0)
