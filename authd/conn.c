@@ -169,6 +169,7 @@ static void on_readable(evutil_socket_t fd, short what UNUSED, void *ctx)
 		return;
 	}
 	front_bytes_came(c->front);
+	c->front->arrivals++;
 	take_input(c, span_make(chunk, (size_t)n));
 	mem_wipe(chunk, (size_t)n);
 	pool_flush_full(c->front);

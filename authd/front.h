@@ -29,8 +29,8 @@ struct front {
 	struct event tick; /* drives the wheel while a timer runs */
 	int64_t tick_ms;   /* clock_ms() of the last tick: what the timers go by */
 	int64_t now_us;	   /* see front_now_us(); 0: not read yet */
-	/* how often bytes have come, in all and at the last look; when; how many times soon after
-	 */
+	/* clients' bytes and workers' messages, how often they have come in all and at the last
+	   look; when; how many times soon after */
 	uint64_t arrivals, arrivals_seen;
 	int64_t arrived_us;
 	unsigned in_a_row;
@@ -76,7 +76,6 @@ static inline int64_t front_now_us(struct front *f)
 static inline void front_bytes_came(struct front *f)
 {
 	f->now_us = 0;
-	f->arrivals++;
 }
 
 /* Starts a timer of the front's wheel, in ms from now or at a time of clock_ms(). */

@@ -120,6 +120,7 @@ static bool take_messages(struct pool_link *l, struct span *in)
 	bool broken = false;
 	int more = 0;
 	while (!broken && (more = wire_frame_next(in, &type, &payload)) == 1) {
+		p->front->arrivals++;
 		switch (type) {
 		case CHANNEL_HELLO:
 			got_hello(p, l, payload, &broken);
