@@ -59,6 +59,7 @@ struct job {
 	bool asked;	      /* .ask has the driver's answer already, which is .verdict */
 	enum verdict verdict;
 	enum lane_outcome outcome; /* where it goes from this lane */
+	bool answered;		   /* by a lane */
 
 	atomic_bool cancelled;
 	uint32_t credit; /* LIST: names that may still be sent; under the hub's lock */
@@ -225,7 +226,27 @@ void job_answer(struct job *job, enum verdict verdict, const char *fmt, ...) PRI
 void job_outage(struct job *job, enum backend_state backend, const char *why);
 bool job_is_late(const struct job *job);
 
-/* ---- worker-lane.c ---- */
+/* ---- worker-out.c ---- */
+
+struct outbox {
+	pthread_mutex_t lock; /* held while something is sent, too */
+	int fd;		      /* the channel */
+	struct buffer frames; /* not sent yet */
+	unsigned answers;     /* put there since something was sent */
+	_Atomic int error;    /* errno: the channel is of no more use */
+};
+
+void outbox_init(struct outbox *o, int fd);
+void outbox_free(struct outbox *o);
+/* Locked, to put whole frames in. */
+struct buffer *outbox_open(struct outbox *o) MUST_CHECK;
+/*
+ * Sends all that there is, and unlocks. more_soon: a few answers may wait for others, until the
+ * main thread looks. The result: bytes that the channel did not take.
+ */
+size_t outbox_close(struct outbox *o, unsigned answers, bool more_soon) MUST_CHECK;
+
+/* ---- worker-hub.c ---- */
 
 /* What all pools of a worker share. One lock: it is held for a few instructions at a time. */
 struct lane_hub {
@@ -233,13 +254,26 @@ struct lane_hub {
 	pthread_cond_t credit; /* a list got credit, was cancelled, or all stops */
 	pthread_cond_t opened; /* the first lane of a pool has opened its state, or not */
 	struct job *done, **done_end;
-	unsigned done_count; /* that the main thread was not woken for */
 	bool woken;
-	struct buffer frames; /* of lists, to be written before what is in done */
-	int event;	      /* eventfd: readable when done or frames have something */
+	int event; /* eventfd: readable when the main thread is to look */
 	bool stopping;
+	struct outbox *out;
 	_Atomic uint64_t needs; /* of states that only lanes may touch */
 };
+
+bool hub_init(struct lane_hub *h, struct outbox *out, struct err *err) MUST_CHECK;
+void hub_free(struct lane_hub *h);
+/* Makes the main thread look. */
+void hub_wake(struct lane_hub *h);
+void hub_hear(struct lane_hub *h); /* it looks */
+/* Under the lock, by a lane: nothing is left to do but for the main thread. */
+void hub_finish(struct lane_hub *h, struct job *job);
+/* All jobs that are done, oldest first. */
+struct job *hub_take_done(struct lane_hub *h);
+/* LIST: so many names more. */
+void hub_credit(struct lane_hub *h, struct job *job, uint32_t more);
+
+/* ---- worker-lane.c ---- */
 
 enum { LANE_BATCH_MAX = ASK_MANY_MAX, LANE_LOOK_MS = 1, LANE_QUEUE_LONG = 8 };
 
@@ -252,6 +286,8 @@ struct lane_pool {
 	unsigned batch;	 /* jobs at most that run() gets at once */
 	/* Sets each job's outcome where it is not LANE_DONE; NULL: it was handed over already. */
 	void (*run)(void *ctx, void *state, struct job **jobs, size_t count);
+	/* Encodes the answer, in the lane; false: that is for the main thread. */
+	bool (*answer)(struct job *job, struct buffer *frames);
 	void *ctx;
 	struct lane_pool *hash_pool;  /* where LANE_HASH leads */
 	struct lane_pool *names_pool; /* where LANE_NAMES leads */
@@ -262,8 +298,10 @@ struct lane_pool {
 	/* under the hub's lock */
 	pthread_cond_t work;
 	struct job *queue, **queue_end;
-	unsigned queued, idle, count, started;
-	bool waking; /* a lane was woken and is not there yet */
+	_Atomic unsigned queued;
+	unsigned idle, count, started;
+	bool waking;		    /* a lane was woken and is not there yet */
+	int64_t picked_us, pace_us; /* when a lane took some; how long one of the last took */
 	uint64_t memory_used;
 	pthread_t *threads;
 	int64_t *busy_until; /* of each lane: the last deadline of what it runs; INT64_MAX: free */
@@ -271,27 +309,23 @@ struct lane_pool {
 	struct err open_err;
 };
 
-bool lane_hub_init(struct lane_hub *h, struct err *err) MUST_CHECK;
-void lane_hub_free(struct lane_hub *h);
 void lane_pool_init(struct lane_pool *p, struct lane_hub *h);
 /* Starts one lane and waits until its state is open. */
 bool lane_pool_open_first(struct lane_pool *p, struct err *err) MUST_CHECK;
 void lane_submit(struct lane_pool *p, struct job *job);
+void lane_submit_all(struct lane_pool *p, struct job *jobs); /* linked by next, the last to NULL */
+/* Wakes a lane where one that has to do with its questions leaves others waiting. */
+void lane_look(struct lane_pool *p);
 /* From run(), with a job whose outcome is there: it goes on before run() is over. */
 void lane_hand_over(struct lane_pool *p, struct job *job);
-/* Makes the main thread look at frames and done. */
-void lane_wake(struct lane_hub *h);
 /* True when the job was still in a queue: it is the caller's again. */
 bool lane_cancel(struct lane_hub *h, struct job *job) MUST_CHECK;
 /* Lanes that are busy with what nobody waits for any more since limit_ms. */
 unsigned lane_count_stuck(struct lane_pool *p, int64_t limit_ms);
-void lane_credit(struct lane_hub *h, struct job *job, uint32_t more);
 /* Waits until so much of the pool's memory is free and nobody else waits; false: never, or all
    stops. */
 bool lane_borrow(struct lane_pool *p, uint64_t memory) MUST_CHECK;
 void lane_give_back(struct lane_pool *p, uint64_t memory);
-/* All jobs that are done, oldest first; frames of lists are appended to *frames. */
-struct job *lane_take_done(struct lane_hub *h, struct buffer *frames);
 /* Ends and joins all lanes of the pools; false when some are stuck in their backend. */
 bool lane_stop(struct lane_hub *h, struct lane_pool *const *pools, size_t count) MUST_CHECK;
 

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sysexits.h>
@@ -28,30 +27,9 @@ enum {
 	NEEDS_MS = 1000,
 	IDLE_MS = 5000,
 	SLOW_MS = 5,
-	QUICK_MS = 1,
-	DONE_TOGETHER = 8
+	QUICK_MS = 2,
+	WAKE_US = 200 /* a wake-up, with what it costs the others */
 };
-
-bool lane_hub_init(struct lane_hub *h, struct err *err)
-{
-	*h = (struct lane_hub){.done_end = &h->done};
-	pthread_mutex_init(&h->lock, NULL);
-	pthread_cond_init(&h->credit, NULL);
-	pthread_cond_init(&h->opened, NULL);
-	h->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (h->event < 0)
-		return err_set(err, EX_OSERR, "eventfd: %s", strerror(errno));
-	return true;
-}
-
-void lane_hub_free(struct lane_hub *h)
-{
-	pthread_mutex_destroy(&h->lock);
-	pthread_cond_destroy(&h->credit);
-	pthread_cond_destroy(&h->opened);
-	buffer_free(&h->frames);
-	close(h->event);
-}
 
 void lane_pool_init(struct lane_pool *p, struct lane_hub *h)
 {
@@ -62,31 +40,7 @@ void lane_pool_init(struct lane_pool *p, struct lane_hub *h)
 	p->busy_until = mem_alloc(p->max * sizeof(*p->busy_until));
 }
 
-void lane_wake(struct lane_hub *h)
-{
-	uint64_t one = 1;
-	if (write(h->event, &one, sizeof(one)) < 0 && errno != EAGAIN)
-		mem_panic("eventfd");
-}
-
 /* ---- with the hub's lock held ---- */
-
-/*
- * The main thread takes all that is there when it comes. It is woken for the
- * first that is done, or for a few while the queue is long and its questions
- * are quick. It looks by itself each LANE_LOOK_MS then: only it puts jobs into
- * the worker, so it knows before it sleeps that a queue can be long.
- */
-static void finish(struct lane_hub *h, struct job *job, bool more_soon)
-{
-	job->next = NULL;
-	*h->done_end = job;
-	h->done_end = &job->next;
-	if (h->woken || (more_soon && ++h->done_count < DONE_TOGETHER))
-		return;
-	h->woken = true;
-	lane_wake(h);
-}
 
 static void unlink_job(struct lane_pool *p, struct job **link)
 {
@@ -114,13 +68,33 @@ static struct job *pick(struct lane_pool *p)
 	return NULL;
 }
 
-/* One lane at a time: it wakes the next one if there is more than it takes. */
-static void wake_one(struct lane_pool *p)
+/*
+ * A lane that is awake, and took some a moment ago, will be done with the rest
+ * before another is up. When it meets something slow, the main thread sees that
+ * within LANE_LOOK_MS.
+ */
+static bool is_attended(const struct lane_pool *p)
 {
-	if (p->queue == NULL || p->idle == 0 || p->waking)
-		return;
+	return p->batch > 1 && p->started > p->idle && p->queued * p->pace_us < WAKE_US &&
+	       clock_us() - p->picked_us < LANE_LOOK_MS * 1000;
+}
+
+/* One lane at a time: it wakes the next one if there is more than it takes. */
+static bool is_to_wake(struct lane_pool *p)
+{
+	if (p->queue == NULL || p->idle == 0 || p->waking || is_attended(p))
+		return false;
 	p->waking = true;
-	pthread_cond_signal(&p->work);
+	return true;
+}
+
+/* The lock first, so that the lane does not wake only to wait for it. */
+static void unlock_and_wake(struct lane_pool *p)
+{
+	bool wake = is_to_wake(p);
+	pthread_mutex_unlock(&p->hub->lock);
+	if (wake)
+		pthread_cond_signal(&p->work);
 }
 
 static void *lane_thread(void *arg);
@@ -132,31 +106,35 @@ static void enqueue(struct lane_pool *p, struct job *job)
 	*p->queue_end = job;
 	p->queue_end = &job->next;
 	p->queued++;
-	if (p->queued > p->idle && p->count < p->max) {
-		int e = pthread_create(&p->threads[p->count], NULL, lane_thread, p);
-		if (e == 0) {
-			p->count++;
-		} else if (p->count == 0) {
-			struct job **link = &p->queue;
-			while (*link != job)
-				link = &(*link)->next;
-			unlink_job(p, link);
-			job_answer(job, VERDICT_INTERNAL, "cannot start a thread: %s", strerror(e));
-			finish(p->hub, job, false);
-			return;
-		}
+	if (p->queued <= p->idle || p->count == p->max)
+		return;
+	int e = pthread_create(&p->threads[p->count], NULL, lane_thread, p);
+	if (e == 0) {
+		p->count++;
+	} else if (p->count == 0) {
+		struct job **link = &p->queue;
+		while (*link != job)
+			link = &(*link)->next;
+		unlink_job(p, link);
+		job_answer(job, VERDICT_INTERNAL, "cannot start a thread: %s", strerror(e));
+		hub_finish(p->hub, job);
 	}
-	wake_one(p);
 }
 
-static void go_on(struct lane_pool *p, struct job *job, bool more_soon)
+static void go_on(struct lane_pool *p, struct job *job)
 {
+	struct lane_pool *next = NULL;
 	if (job->outcome == LANE_HASH)
-		enqueue(p->hash_pool, job);
+		next = p->hash_pool;
 	else if (job->outcome == LANE_NAMES)
-		enqueue(p->names_pool, job);
-	else
-		finish(p->hub, job, more_soon);
+		next = p->names_pool;
+	if (next == NULL) {
+		hub_finish(p->hub, job);
+		return;
+	}
+	enqueue(next, job);
+	if (is_to_wake(next))
+		pthread_cond_signal(&next->work);
 }
 
 /* ---- the lane ---- */
@@ -168,6 +146,7 @@ struct lane {
 	struct err err;	  /* why there is no state */
 	bool slow, quick; /* the last call took long, or next to no time */
 	bool rested;	  /* since then the driver heard that it is idle */
+	int64_t took_us;
 	int64_t opened_at, needs_at;
 };
 
@@ -225,14 +204,15 @@ static void lane_run(struct lane *l, struct job **jobs, size_t count)
 {
 	const struct lane_pool *p = l->pool;
 	size_t n = drop_unwanted(l, jobs, count);
-	int64_t began = clock_ms();
+	int64_t began = clock_us();
 	if (n > 0)
 		p->run(p->ctx, l->state, jobs, n);
-	int64_t now = clock_ms();
+	int64_t now = clock_us();
 	l->rested = false;
-	l->slow = now - began >= SLOW_MS;
-	l->quick = now - began <= QUICK_MS;
-	lane_publish_needs(l, now);
+	l->took_us = now - began;
+	l->slow = l->took_us >= SLOW_MS * 1000;
+	l->quick = l->took_us < QUICK_MS * 1000;
+	lane_publish_needs(l, now / 1000);
 }
 
 /*
@@ -269,6 +249,27 @@ static int64_t last_deadline(struct job *const *jobs, size_t count)
 	return last;
 }
 
+/* What is done goes to the front, and needs its secrets no longer. */
+static void send_answers(
+    const struct lane_pool *p, struct job *const *jobs, size_t count, bool more_soon)
+{
+	struct buffer *frames = outbox_open(p->hub->out);
+	unsigned answers = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct job *job = jobs[i];
+		if (job == NULL)
+			continue;
+		job->answered = job->outcome == LANE_DONE && p->answer(job, frames);
+		answers += job->answered;
+	}
+	if (outbox_close(p->hub->out, answers, more_soon) > 0)
+		hub_wake(p->hub);
+	for (size_t i = 0; i < count; i++) {
+		if (jobs[i] != NULL && jobs[i]->answered && !jobs[i]->rehash)
+			arena_reset(&jobs[i]->arena);
+	}
+}
+
 static void lane_wait(struct lane *l)
 {
 	struct lane_pool *p = l->pool;
@@ -301,22 +302,23 @@ static void lane_step(struct lane *l)
 		lane_wait(l);
 		return;
 	}
-	wake_one(p);
 	/* a job that a lane with its own state passes on to hashing has no memory yet */
 	uint64_t memory = jobs[0]->hash_memory;
 	p->memory_used += memory;
 	p->busy_until[l->number] = last_deadline(jobs, count);
-	pthread_mutex_unlock(&p->hub->lock);
+	p->picked_us = clock_us();
+	unlock_and_wake(p);
 	lane_run(l, jobs, count);
+	send_answers(p, jobs, count, l->quick && p->queued >= LANE_QUEUE_LONG);
 	pthread_mutex_lock(&p->hub->lock);
 	p->busy_until[l->number] = INT64_MAX;
+	p->pace_us = (l->took_us + (int64_t)count - 1) / (int64_t)count;
 	p->memory_used -= memory;
 	if (memory > 0)
 		pthread_cond_broadcast(&p->work);
-	bool more_soon = l->quick && p->queued >= LANE_QUEUE_LONG;
 	for (size_t i = 0; i < count; i++) {
 		if (jobs[i] != NULL)
-			go_on(p, jobs[i], more_soon);
+			go_on(p, jobs[i]);
 	}
 }
 
@@ -366,15 +368,31 @@ bool lane_pool_open_first(struct lane_pool *p, struct err *err)
 
 void lane_submit(struct lane_pool *p, struct job *job)
 {
+	job->next = NULL;
+	lane_submit_all(p, job);
+}
+
+void lane_submit_all(struct lane_pool *p, struct job *jobs)
+{
 	pthread_mutex_lock(&p->hub->lock);
-	enqueue(p, job);
-	pthread_mutex_unlock(&p->hub->lock);
+	for (struct job *next; jobs != NULL; jobs = next) {
+		next = jobs->next;
+		enqueue(p, jobs);
+	}
+	unlock_and_wake(p);
+}
+
+void lane_look(struct lane_pool *p)
+{
+	pthread_mutex_lock(&p->hub->lock);
+	unlock_and_wake(p);
 }
 
 void lane_hand_over(struct lane_pool *p, struct job *job)
 {
+	send_answers(p, &job, 1, p->queued >= LANE_QUEUE_LONG);
 	pthread_mutex_lock(&p->hub->lock);
-	go_on(p, job, p->queued >= LANE_QUEUE_LONG);
+	go_on(p, job);
 	pthread_mutex_unlock(&p->hub->lock);
 }
 
@@ -404,14 +422,6 @@ unsigned lane_count_stuck(struct lane_pool *p, int64_t limit_ms)
 	return stuck;
 }
 
-void lane_credit(struct lane_hub *h, struct job *job, uint32_t more)
-{
-	pthread_mutex_lock(&h->lock);
-	job->credit = more > UINT32_MAX - job->credit ? UINT32_MAX : job->credit + more;
-	pthread_cond_broadcast(&h->credit);
-	pthread_mutex_unlock(&h->lock);
-}
-
 bool lane_borrow(struct lane_pool *p, uint64_t memory)
 {
 	/* looking again and again: a lane's wake-up must not be ours */
@@ -436,25 +446,6 @@ void lane_give_back(struct lane_pool *p, uint64_t memory)
 	p->memory_used -= memory;
 	pthread_cond_broadcast(&p->work);
 	pthread_mutex_unlock(&p->hub->lock);
-}
-
-struct job *lane_take_done(struct lane_hub *h, struct buffer *frames)
-{
-	uint64_t count;
-	if (read(h->event, &count, sizeof(count)) < 0 && errno != EAGAIN)
-		mem_panic("eventfd");
-	pthread_mutex_lock(&h->lock);
-	struct job *done = h->done;
-	h->done = NULL;
-	h->done_end = &h->done;
-	h->woken = false;
-	h->done_count = 0;
-	if (h->frames.len > 0) {
-		buffer_append(frames, buffer_span(&h->frames));
-		buffer_consume(&h->frames, h->frames.len);
-	}
-	pthread_mutex_unlock(&h->lock);
-	return done;
 }
 
 bool lane_stop(struct lane_hub *h, struct lane_pool *const *pools, size_t count)

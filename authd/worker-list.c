@@ -19,10 +19,9 @@ static void flush(struct lister *l)
 	if (l->names == 0)
 		return;
 	channel_items_end(&l->frame, l->place);
-	pthread_mutex_lock(&l->hub->lock);
-	buffer_append(&l->hub->frames, buffer_span(&l->frame));
-	pthread_mutex_unlock(&l->hub->lock);
-	lane_wake(l->hub);
+	buffer_append(outbox_open(l->hub->out), buffer_span(&l->frame));
+	if (outbox_close(l->hub->out, 0, false) > 0)
+		hub_wake(l->hub);
 	buffer_consume(&l->frame, l->frame.len);
 	l->names = 0;
 }

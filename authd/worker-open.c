@@ -16,7 +16,7 @@
 enum {
 	SLOTS_SHARED = 4096, /* as many hashes as a few cores do in a client's patience */
 	OWN_LANES = 8,
-	SLOTS_OWN = 8 * OWN_LANES, /* what waits here costs no wake-up when a lane is free */
+	SLOTS_OWN = 16 * OWN_LANES, /* what waits here costs no wake-up when a lane is free */
 	LIST_LANES = 4,
 	HASH_NICE = 5,
 	REHASH_NICE = 15,
@@ -146,6 +146,15 @@ static void run_rehash(void *ctx, void *state, struct job **jobs, size_t count U
 	rehash_run(&w->asker, state, jobs[0], &w->hash_lanes);
 }
 
+/* Nobody waits for one that comes after; what a worker says before it goes is the main thread's. */
+static bool answer_here(struct job *job, struct buffer *frames)
+{
+	if (job->after || job->ask.retire)
+		return false;
+	channel_put_answer(frames, &job->answer);
+	return true;
+}
+
 static unsigned hash_lane_count(const struct worker *w)
 {
 	unsigned n = w->wc->process->hash_lanes;
@@ -154,24 +163,33 @@ static unsigned hash_lane_count(const struct worker *w)
 	return n > 0 && n < 256 ? n : 1;
 }
 
+static unsigned asked_together(const struct worker *w)
+{
+	const struct driver *d = w->driver;
+	if (d->ask_many == NULL)
+		return 1;
+	if ((w->asker.can & CAN_VERIFY) != 0)
+		return VERIFY_MANY_MAX;
+	return d->many > 0 && d->many <= ASK_MANY_MAX ? d->many : ASK_MANY;
+}
+
 static void set_up_lanes(struct worker *w)
 {
-	bool together = w->driver->ask_many != NULL, verifies = (w->asker.can & CAN_VERIFY) != 0;
 	w->hash_lanes = (struct lane_pool){
 	    .max = hash_lane_count(w),
 	    .nice = HASH_NICE,
 	    .memory = w->asker.hash_memory_limit,
 	    .batch = 1,
 	    .run = run_hash,
+	    .answer = answer_here,
 	    .ctx = w,
 	    .names_pool = &w->list_lanes,
 	};
 	w->ask_lanes = (struct lane_pool){
 	    .max = w->driver->lanes == LANES_OWN ? OWN_LANES : 1,
-	    .batch = !together	? 1
-		     : verifies ? VERIFY_MANY_MAX
-				: ASK_MANY_MAX,
+	    .batch = asked_together(w),
 	    .run = run_ask,
+	    .answer = answer_here,
 	    .ctx = w,
 	    .hash_pool = &w->hash_lanes,
 	    .driver = w->driver,
@@ -202,7 +220,7 @@ static bool open_driver(struct worker *w, struct err *err)
 	w->asker.password_precis = w->wc->password_precis;
 	w->asker.hash_memory_limit = w->wc->process->hash_memory_limit;
 	w->asker.hash_time_limit = w->wc->process->hash_time_limit;
-	if (!rehash_init(&w->asker, w->wc, err) || !lane_hub_init(&w->hub, err))
+	if (!rehash_init(&w->asker, w->wc, err) || !hub_init(&w->hub, &w->outbox, err))
 		return false;
 	if (w->driver->lanes == LANES_SHARED) {
 		w->slots = SLOTS_SHARED;

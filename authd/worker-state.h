@@ -29,6 +29,9 @@ struct worker {
 
 	struct buffer in, out;
 	unsigned unsent; /* answers in out */
+	struct outbox outbox;
+	size_t left;			/* bytes in it that the channel did not take */
+	struct job *asked, **asked_end; /* read, and not with the lanes yet */
 	struct job_table jobs;
 	bool draining; /* no more questions */
 	bool retiring; /* the same, and the front knows */

@@ -99,7 +99,7 @@ static void rehash(struct worker *w, struct job *job)
 	job->q.serial = 0;
 	job->q.deadline_ms = 0;
 	job->hash_memory = 0;
-	job->only_names = job->asked = false;
+	job->only_names = job->asked = job->answered = false;
 	atomic_store(&job->cancelled, false);
 	job_table_add(&w->jobs, job);
 	lane_submit(&w->rehash_lane, job);
@@ -115,8 +115,10 @@ static void answer(struct worker *w, struct job *job)
 		return;
 	}
 	/* to a cancelled one too: the front counts its slots by answers */
-	channel_put_answer(&w->out, &job->answer);
-	w->unsent++;
+	if (!job->answered) {
+		channel_put_answer(&w->out, &job->answer);
+		w->unsent++;
+	}
 	if (job->rehash && !w->draining && w->asker.rehash.waiting < REHASH_WAITING_MAX)
 		rehash(w, job);
 	else
@@ -148,7 +150,24 @@ static void start(struct worker *w, struct job *job)
 		lanes = &w->list_lanes;
 	}
 	job_table_add(&w->jobs, job);
-	lane_submit(lanes != NULL ? lanes : &w->hash_lanes, job);
+	if (lanes == &w->ask_lanes) {
+		job->next = NULL;
+		*w->asked_end = job;
+		w->asked_end = &job->next;
+	} else {
+		lane_submit(lanes != NULL ? lanes : &w->hash_lanes, job);
+	}
+}
+
+/* All that came together goes to the lanes together. */
+static void submit_asked(struct worker *w)
+{
+	if (w->asked != NULL)
+		lane_submit_all(&w->ask_lanes, w->asked);
+	else if (w->jobs.count > 1)
+		lane_look(&w->ask_lanes);
+	w->asked = NULL;
+	w->asked_end = &w->asked;
 }
 
 static bool handle_ask(struct worker *w, struct span payload)
@@ -186,7 +205,7 @@ static bool handle_more(struct worker *w, struct span payload)
 		return false;
 	struct job *job = job_table_find(&w->jobs, serial);
 	if (job != NULL)
-		lane_credit(&w->hub, job, count);
+		hub_credit(&w->hub, job, count);
 	return true;
 }
 
@@ -207,22 +226,20 @@ static bool handle(struct worker *w, uint8_t type, struct span payload)
 /* More than a front that keeps to its slots can have here; memory stays bounded if it does not. */
 static bool is_full(const struct worker *w)
 {
-	return w->draining || w->out.len > OUT_HIGH || w->jobs.count > 2 * w->slots + 64;
+	return w->draining || w->left + w->out.len > OUT_HIGH || w->jobs.count > 2 * w->slots + 64;
 }
 
 static void write_channel(struct worker *w)
 {
+	buffer_append(outbox_open(&w->outbox), buffer_span(&w->out));
+	w->left = outbox_close(&w->outbox, w->unsent, false);
 	w->unsent = 0;
-	if (w->out.len == 0)
-		return;
-	struct span s = buffer_span(&w->out);
-	ssize_t n = send(w->channel, s.ptr, s.len, MSG_NOSIGNAL);
-	if (n > 0)
-		consume_wiped(&w->out, (size_t)n);
-	else if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
+	consume_wiped(&w->out, w->out.len);
+	int e = w->outbox.error;
+	if (e == EPIPE || e == ECONNRESET) {
 		w->result = EX_OK;
-	else if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		log_error("writing the channel: %s", strerror(errno));
+	} else if (e != 0) {
+		log_error("writing the channel: %s", strerror(e));
 		w->result = EX_OSERR;
 	}
 }
@@ -249,11 +266,12 @@ static void handle_frames(struct worker *w)
 		w->result = EX_SOFTWARE;
 	}
 	consume_wiped(&w->in, before - rest.len);
+	submit_asked(w);
 }
 
 static void take_done(struct worker *w)
 {
-	struct job *next, *job = lane_take_done(&w->hub, &w->out);
+	struct job *next, *job = hub_take_done(&w->hub);
 	for (; job != NULL; job = next) {
 		next = job->next;
 		job_table_remove(&w->jobs, job);
@@ -322,13 +340,12 @@ static void check_now_and_then(struct worker *w)
 
 static void loop(struct worker *w)
 {
-	bool lanes_are_done = false;
 	while (w->result < 0) {
-		handle_frames(w);
-		if (lanes_are_done)
+		if (w->jobs.count > 0)
 			take_done(w);
+		handle_frames(w);
 		write_channel(w);
-		if (w->draining && w->jobs.count == 0 && w->out.len == 0)
+		if (w->draining && w->jobs.count == 0 && w->left == 0)
 			w->result = EX_OK;
 		if (w->result >= 0)
 			return;
@@ -342,17 +359,18 @@ static void loop(struct worker *w)
 		struct pollfd p[] = {
 		    {.fd = w->control, .events = POLLIN},
 		    {.fd = w->channel,
-			.events =
-			    (short)((is_full(w) ? 0 : POLLIN) | (w->out.len > 0 ? POLLOUT : 0))},
+			.events = (short)((is_full(w) ? 0 : POLLIN) |
+					  (w->left + w->out.len > 0 ? POLLOUT : 0))},
 		    {.fd = w->hub.event, .events = POLLIN},
 		};
-		/* lanes do not wake this thread for each answer while their queue is long */
-		if (w->jobs.count > LANE_QUEUE_LONG)
+		/* what lanes leave to this thread, see lane_look() and outbox_close() */
+		if (w->jobs.count > 1 || w->draining)
 			wait = LANE_LOOK_MS;
 		int n = poll(p, ARRAY_LEN(p), (int)wait);
 		if (n < 0 && errno != EINTR)
 			mem_panic("poll");
-		lanes_are_done = p[2].revents != 0 || n == 0;
+		if (p[2].revents != 0)
+			hub_hear(&w->hub);
 		if (p[0].revents != 0)
 			read_control(w);
 		if ((p[1].revents & POLLIN) != 0)
@@ -389,13 +407,14 @@ static void shut_down(struct worker *w)
 	if (w->state != NULL)
 		w->driver->close(w->state);
 	if (w->hub.done_end != NULL)
-		lane_hub_free(&w->hub);
+		hub_free(&w->hub);
 	if (w->asker.driver != NULL)
 		asker_free(&w->asker);
 	worker_config_free(&w->wc);
 	arena_free(&w->settings_arena);
 	buffer_free(&w->in);
 	buffer_free(&w->out);
+	outbox_free(&w->outbox);
 	close(w->control);
 	close(w->channel);
 }
@@ -416,6 +435,8 @@ int worker_run(int control, int channel, const struct worker_hooks *hooks)
 	w->control = control;
 	w->channel = channel;
 	w->result = -1;
+	w->asked_end = &w->asked;
+	outbox_init(&w->outbox, channel);
 	bool ok =
 	    worker_open(w, hooks, &err) && set_flags(control, &err) && set_flags(channel, &err);
 	if (ok) {

@@ -14,8 +14,8 @@
 #include "conf/vars.h"
 #include "drivers/entry.h"
 
-enum { DRIVER_ABI = 7 }; /* must be equal; there is no negotiation */
-enum { ASK_MANY_MAX = 16, VERIFY_MANY_MAX = 8 /* of drivers that CAN_VERIFY */ };
+enum { DRIVER_ABI = 8 }; /* must be equal; there is no negotiation */
+enum { ASK_MANY = 16, ASK_MANY_MAX = 32, VERIFY_MANY_MAX = 8 /* where it CAN_VERIFY */ };
 
 enum driver_can {
 	CAN_VERIFY = 1 << 0,  /* judges a password itself (PAM, LDAP bind) */
@@ -72,9 +72,8 @@ struct driver {
 	enum driver_lanes lanes;
 
 	/*
-	 * One state, from a struct of spec->settings (which outlives it). NULL and
-	 * *err only for what a person must mend; a backend that is merely down is
-	 * found out by ask(). With LANES_OWN called once a lane, in that lane.
+	 * One state, from a struct of spec->settings (which outlives it). NULL and *err only for
+	 * what a person must mend; ask() finds a backend down. LANES_OWN: once a lane, in that.
 	 */
 	void *(*open)(const void *settings, struct err *err);
 
@@ -88,6 +87,7 @@ struct driver {
 	/* NULL, or ask() of several, where that is cheaper; each ends in early() or verdicts[]. */
 	void (*ask_many)(void *state, struct question *const *questions, enum verdict *verdicts,
 	    size_t count, driver_early *early, void *ctx);
+	unsigned many; /* how many at most; 0: ASK_MANY */
 
 	/* Calls emit for each user name. false and *err when the list is not complete. */
 	bool (*list)(

@@ -86,6 +86,35 @@ static void test_own_lanes(void **state)
 	assert_detail(an, "passdb doesn't support lookups, can't verify user's existence");
 }
 
+/* So many users in one piece, whose serials begin at 1. */
+static void put_all(struct kit *k, const char *first, uint64_t count)
+{
+	struct buffer b = {0};
+	for (uint64_t i = 1; i <= count; i++)
+		kit_put(k, &b, i, CHANNEL_USERDB, i == 1 ? first : "quick", NULL);
+	kit_send(k, &b);
+}
+
+/* While all are quick one lane does the work; when one is not, the others wait for its batch only.
+ */
+static void test_slow_one_among_quick(void **state)
+{
+	struct kit *k = *state;
+	enum { ROUNDS = 20, COUNT = 40 };
+	compile(k, "-DCAN=CAN_SHOW -DMANY=2");
+	kit_run(k, config);
+	for (int i = 0; i < ROUNDS; i++) {
+		put_all(k, "quick", COUNT);
+		for (int n = 0; n < COUNT; n++)
+			assert_int_equal(kit_answer(k).verdict, VERDICT_OK);
+	}
+	put_all(k, "slow", COUNT);
+	for (int n = 0; n < COUNT - 2; n++)
+		assert_true(kit_answer(k).serial > 2);
+	assert_int_equal(kit_answer(k).serial, 1);
+	assert_int_equal(kit_answer(k).serial, 2);
+}
+
 /* The hash that a lane found goes to a hash lane, and the lane is free again. */
 static void test_own_lanes_hash(void **state)
 {
@@ -201,6 +230,7 @@ int main(void)
 	    T(test_no_symbol),
 	    T(test_open_fails),
 	    T(test_own_lanes),
+	    T(test_slow_one_among_quick),
 	    T(test_own_lanes_hash),
 	    T(test_process_lane),
 	    T(test_stuck),

@@ -61,6 +61,17 @@ static enum verdict module_ask(void *state, struct question *q)
 	return span_eq_str(secret_reveal(q->password), "secret") ? VERDICT_OK : VERDICT_MISMATCH;
 }
 
+#ifdef MANY
+static void module_ask_many(void *state, struct question *const *questions, enum verdict *verdicts,
+    size_t count, driver_early *early, void *ctx)
+{
+	(void)early;
+	(void)ctx;
+	for (size_t i = 0; i < count; i++)
+		verdicts[i] = module_ask(state, questions[i]);
+}
+#endif
+
 static void module_close(void *state)
 {
 	(void)state;
@@ -79,5 +90,9 @@ const struct driver authd_driver = {
     .lanes = LANES,
     .open = module_open,
     .ask = module_ask,
+#ifdef MANY
+    .ask_many = module_ask_many,
+    .many = MANY,
+#endif
     .close = module_close,
 };
