@@ -4,6 +4,7 @@
  * as a database in WAL mode wants.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -55,9 +56,17 @@ static bool set_journal_mode(struct conn *c, const char *mode)
 	return sqlite3_exec(c->db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
+/* Nobody asks how much memory it uses, and to count that all lanes would take one lock. */
+static void set_up(void)
+{
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static void *conn_open(
     const struct sql_connect *to, const char *path, int64_t until, struct err *err)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, set_up);
 	struct conn *c = mem_alloc(sizeof(*c));
 	c->until = until;
 	c->path = path;
@@ -297,4 +306,5 @@ const struct sql_backend sql_backend = {
     .close = conn_close,
 };
 
-const struct driver authd_driver = {SQL_DRIVER, .ask_many = sql_ask_many};
+/* what a transaction costs beside its questions is as much as a few of them */
+const struct driver authd_driver = {SQL_DRIVER, .ask_many = sql_ask_many, .many = ASK_MANY_MAX};
