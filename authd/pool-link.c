@@ -13,6 +13,7 @@
 #include "base/mem.h"
 
 enum {
+	SLOTS_MEMORY = 1024, /* who takes so many questions at once answers out of memory */
 	READ_CHUNK = 256 * 1024,
 	FLUSH_QUESTIONS = 32, /* a worker begins with so many while the others are still read */
 };
@@ -119,8 +120,9 @@ static bool take_messages(struct pool_link *l, struct span *in)
 	uint8_t type;
 	bool broken = false;
 	int more = 0;
+	unsigned count = 0;
 	while (!broken && (more = wire_frame_next(in, &type, &payload)) == 1) {
-		p->front->arrivals++;
+		count++;
 		switch (type) {
 		case CHANNEL_HELLO:
 			got_hello(p, l, payload, &broken);
@@ -135,6 +137,8 @@ static bool take_messages(struct pool_link *l, struct span *in)
 			broken = true;
 		}
 	}
+	/* a worker with lanes needs the core that a front which stays awake would take */
+	p->front->arrivals += count > 0 && l->hello.slots >= SLOTS_MEMORY ? 1 : count;
 	return !broken && more >= 0;
 }
 
