@@ -437,6 +437,7 @@ const struct driver authd_driver = {
     .open = ldap_open_state,
     .ask = ldap_ask,
     .ask_many = ldap_ask_many,
+    .many = ASK_MANY_MAX, /* a search costs as much as some entries of its answer */
     .idle = ldap_idle,
     .list = ldap_list,
     .needs = ldap_needs,
