@@ -44,11 +44,32 @@ static size_t hash_target(struct span text, size_t at)
 static void resolve_range(
     struct arena *a, struct span text, size_t at, size_t end, struct buffer *out);
 
+/* A hash whose salt is the name of what it hashes says so where that name becomes another. */
+static void keep_salt(
+    struct arena *a, struct span text, size_t at, size_t target, struct buffer *out)
+{
+	struct span head = span_make(text.ptr + at, target - 1 - at);
+	size_t end = template_raw_end(text, target, '}');
+	struct span name = span_make(text.ptr + target, end - target);
+	bool arguments = span_find(head, ';') >= 0;
+	const struct hash_method *m =
+	    hash_method_find(arguments ? span_first(head, (size_t)span_find(head, ';')) : head);
+	if (!hash_salts_with_name(m) || memmem(head.ptr, head.len, "salt=", 5) != NULL ||
+	    memmem(name.ptr, name.len, "env:", 4) == NULL)
+		return;
+	buffer_append_str(out, arguments ? ",salt=%{fixed:" : ";salt=%{fixed:");
+	buffer_append(out, hex_encode_arena(a, name));
+	buffer_append_char(out, '}');
+}
+
 /* What begins at at, after "%{" or the ":" of a hash; returns the offset up to where it is done. */
 static size_t resolve_body(struct arena *a, struct span text, size_t at, struct buffer *out)
 {
-	for (size_t target; (target = hash_target(text, at)) != 0; at = target)
-		resolve_range(a, text, at, target, out);
+	for (size_t target; (target = hash_target(text, at)) != 0; at = target) {
+		resolve_range(a, text, at, target - 1, out);
+		keep_salt(a, text, at, target, out);
+		buffer_append_char(out, ':');
+	}
 	struct span body = span_skip(text, at);
 	/* the rest of these is a field's name and a plain default: no template to look into */
 	if (span_starts(body, "passdb:") || span_starts(body, "userdb:")) {

@@ -368,7 +368,9 @@ static void test_environment_for_children(void **state)
 	check("%U{fixed:6120623b7d25}", "A B;}%");
 	refuse("%{fixed:6}", "hexadecimal");
 	static const char *const same[] = {"%{if;%{env:AUTHD_TEST_ENV};eq;a b\\;\\}%%;%u;n}",
-	    "%{sha256;salt=%{env:AUTHD_TEST_ENV}:env:AUTHD_TEST_ENV}", "%3R{env:AUTHD_TEST_ENV}"};
+	    "%{sha256;salt=%{env:AUTHD_TEST_ENV}:env:AUTHD_TEST_ENV}", "%3R{env:AUTHD_TEST_ENV}",
+	    "%{pkcs5:env:AUTHD_TEST_ENV}", "%{pkcs5;rounds=2:md5:env:AUTHD_TEST_NONE:x:y}",
+	    "%{pkcs5;rounds=2,salt=x:env:AUTHD_TEST_ENV}"};
 	struct vars v = some_vars();
 	for (size_t i = 0; i < ARRAY_LEN(same); i++) {
 		struct err err = {0};
