@@ -48,8 +48,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (c != NULL) {
 		check_workers(c);
 		config_print(c, (data[0] & 2) != 0, &out);
-		struct config *again = load(buffer_span(&out), false);
-		if (again == NULL)
+		struct span printed = buffer_span(&out);
+		struct config *again = load(printed, false);
+		/* a URL that is hidden is none */
+		bool hidden = memmem(printed.ptr, printed.len, "<hidden>", 8) != NULL;
+		if (again == NULL && !hidden)
 			abort();
 		config_free(&again);
 	}
