@@ -39,13 +39,7 @@ class Watched:
 
     def hashes(self):
         """The kinds of hashes that were computed since the last call."""
-        try:
-            with open(self.notes) as f:
-                kinds = f.read().split()
-            os.unlink(self.notes)
-            return kinds
-        except FileNotFoundError:
-            return []
+        return pam.take_lines(self.notes)
 
 
 @pytest.fixture(scope="module")

@@ -239,7 +239,23 @@ def _ber(tag, *parts):
     return bytes([tag, 0x84]) + len(body).to_bytes(4, "big") + body
 
 
-class Endless:
+class Threaded:
+    """Each connection has a thread of _serve()."""
+
+    def listen(self, **more):
+        self.socket = socket.create_server(("127.0.0.1", 0), **more)
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        try:
+            while True:
+                threading.Thread(target=self._serve, args=(self.socket.accept()[0],), daemon=True).start()
+        except OSError:
+            pass
+
+
+class Endless(Threaded):
     """A server that takes every bind and answers a search with entries, or references, for ever."""
 
     ENTRY = _ber(0x64, _ber(4, b"uid=alice,dc=x"), _ber(0x30, _ber(
@@ -251,21 +267,12 @@ class Endless:
 
     def __enter__(self):
         self.end = False
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.listen()
         return self
 
     def __exit__(self, *exc):
         self.end = True
         self.socket.close()
-
-    def _accept(self):
-        try:
-            while True:
-                threading.Thread(target=self._serve, args=(self.socket.accept()[0],), daemon=True).start()
-        except OSError:
-            pass
 
     def _serve(self, c):
         try:
@@ -281,7 +288,7 @@ class Endless:
             pass
 
 
-class Tickets:
+class Tickets(Threaded):
     """TLS before a server, with a library that sends tickets when nobody waits for anything, and answers in bits of a few bytes."""
 
     def __init__(self, server, pair):
@@ -290,20 +297,12 @@ class Tickets:
         self.context.load_cert_chain(*pair)
 
     def __enter__(self):
-        self.socket = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.uri = "ldaps://127.0.0.1:%d" % self.socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.listen(backlog=128)
+        self.uri = "ldaps://127.0.0.1:%d" % self.port
         return self
 
     def __exit__(self, *exc):
         self.socket.close()
-
-    def _accept(self):
-        try:
-            while True:
-                threading.Thread(target=self._serve, args=(self.socket.accept()[0],), daemon=True).start()
-        except OSError:
-            pass
 
     def _serve(self, c):
         try:

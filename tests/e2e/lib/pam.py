@@ -10,6 +10,17 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 NAME = "authdtest%d" % os.getpid()  # of users and services; nobody else has such names
 
 
+def take_lines(path):
+    """Those of a file, which is gone then; it need not be there."""
+    try:
+        with open(path) as f:
+            lines = f.read().splitlines()
+        os.unlink(path)
+        return lines
+    except FileNotFoundError:
+        return []
+
+
 class Pam:
     """Service files in /etc/pam.d; self.notes is what the test module wrote down."""
 
@@ -37,13 +48,7 @@ class Pam:
 
     def notes(self):
         """Lines since the last call."""
-        try:
-            with open(self.note_file) as f:
-                lines = f.read().splitlines()
-            os.unlink(self.note_file)
-            return lines
-        except FileNotFoundError:
-            return []
+        return take_lines(self.note_file)
 
     def close(self):
         for path in self.made:
