@@ -196,7 +196,11 @@ enum verdict ldap_asking_dn(struct ldap_asking *k, const char **dn)
 	}
 	if (has_userdn(k->s->set)) {
 		*dn = expand(k, k->s->set->auth_bind_userdn, ldap_escape_dn, &v);
-		return *dn != NULL ? VERDICT_OK : v;
+		if (*dn == NULL || **dn != '\0')
+			return *dn != NULL ? VERDICT_OK : v;
+		/* without a name it is an anonymous bind, too, which some servers grant */
+		err_set(&q->err, 0, "unknown user: auth_bind_userdn makes no name of his");
+		return VERDICT_UNKNOWN_USER;
 	}
 	v = show(k);
 	if (v == VERDICT_OK && k->entries[0].dn.len == 0) {

@@ -504,3 +504,19 @@ def test_form_24(slapd, bind):
         assert ldap.SERVICE_PW not in server.logs() and GOOD["alice"] not in server.logs()
     finally:
         server.stop()
+
+
+def test_a_bind_without_a_name_is_never_sent():
+    """auth_bind_userdn of a part that the user's name does not have, and a server that grants anonymous binds with any password."""
+    server = ldap.Slapd()
+    with open(server.conf, "r+") as f:
+        text = f.read()
+        f.seek(0)
+        f.write("allow bind_anon_cred\n" + text)
+    server.start()
+    try:
+        with Broker(uris=server.ldapi, base=ldap.BASE, auth_bind="yes", auth_bind_userdn="%n") as b:
+            assert b.result("@example.org", "any") == MISMATCH
+            b.server.wait_log("auth_bind_userdn makes no name")
+    finally:
+        server.stop()
